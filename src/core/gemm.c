@@ -1,0 +1,114 @@
+/* gemm.c - see gemm.h. */
+#include "core/gemm.h"
+
+#include "core/parallel.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#ifdef DIFFCUT_HAVE_DNNL
+#include <dnnl.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#endif
+
+/* Rows of one tile: enough to hide the library's packing of B, few enough to feed many threads. A constant, so that
+ * the arithmetic is the same for any thread count. */
+#define GEMM_TILE_ROWS 256
+
+struct gemm_task {
+    char transpose_b;
+    size_t rows, cols, inner;
+    const float *a;
+    size_t lda;
+    const float *b;
+    size_t ldb;
+    float beta;
+    float *c;
+    size_t ldc;
+    atomic_int failures;
+};
+
+#ifdef DIFFCUT_HAVE_DNNL
+
+static int tile_product(const struct gemm_task *task, size_t row, size_t rows) {
+    dnnl_status_t status =
+        dnnl_sgemm('N', task->transpose_b, (dnnl_dim_t)rows, (dnnl_dim_t)task->cols, (dnnl_dim_t)task->inner, 1.0F,
+                   task->a + row * task->lda, (dnnl_dim_t)task->lda, task->b, (dnnl_dim_t)task->ldb, task->beta,
+                   task->c + row * task->ldc, (dnnl_dim_t)task->ldc);
+    return status == dnnl_success ? 0 : 1;
+}
+
+const char *gemm_library(void) {
+    static char text[32];
+    const dnnl_version_t *version = dnnl_version();
+    (void)snprintf(text, sizeof text, "oneDNN %d.%d.%d", version->major, version->minor, version->patch);
+    return text;
+}
+
+#else
+
+static int tile_product(const struct gemm_task *task, size_t row, size_t rows) {
+    size_t step_inner = task->transpose_b == 'T' ? 1 : task->ldb;
+    size_t step_col = task->transpose_b == 'T' ? task->ldb : 1;
+    for (size_t r = row; r < row + rows; r++) {
+        for (size_t col = 0; col < task->cols; col++) {
+            float sum = 0.0F;
+            for (size_t k = 0; k < task->inner; k++) {
+                sum += task->a[r * task->lda + k] * task->b[col * step_col + k * step_inner];
+            }
+            float *out = &task->c[r * task->ldc + col];
+            *out = task->beta == 0.0F ? sum : sum + task->beta * *out;
+        }
+    }
+    return 0;
+}
+
+const char *gemm_library(void) {
+    return "plain C";
+}
+
+#endif
+
+static void run_tile(void *context, size_t piece) {
+    struct gemm_task *task = context;
+    size_t row = piece * GEMM_TILE_ROWS;
+    size_t rows = task->rows - row < GEMM_TILE_ROWS ? task->rows - row : GEMM_TILE_ROWS;
+    if (tile_product(task, row, rows) != 0) {
+        atomic_fetch_add(&task->failures, 1);
+    }
+}
+
+static diffcut_status gemm(uint32_t threads, struct gemm_task *task, diffcut_diagnostics *diag) {
+    if (task->rows == 0 || task->cols == 0) {
+        return DIFFCUT_OK;
+    }
+#if defined(DIFFCUT_HAVE_DNNL) && defined(_OPENMP)
+    /* Each tile is one thread's work: keep the library from opening a team of its own, here and in the workers,
+     * which inherit the setting. It belongs to the calling thread and is put back. */
+    int library_threads = omp_get_max_threads();
+    omp_set_num_threads(1);
+#endif
+    parallel_for(threads, (task->rows + GEMM_TILE_ROWS - 1) / GEMM_TILE_ROWS, run_tile, task);
+#if defined(DIFFCUT_HAVE_DNNL) && defined(_OPENMP)
+    omp_set_num_threads(library_threads);
+#endif
+    if (atomic_load(&task->failures) != 0) {
+        return diag_fail(diag, DIFFCUT_ERROR_MEMORY, "%s could not compute a %zu x %zu x %zu product", gemm_library(),
+                         task->rows, task->cols, task->inner);
+    }
+    return DIFFCUT_OK;
+}
+
+diffcut_status gemm_nt(uint32_t threads, size_t rows, size_t cols, size_t inner, const float *a, size_t lda,
+                       const float *b, size_t ldb, float beta, float *c, size_t ldc, diffcut_diagnostics *diag) {
+    struct gemm_task task = {'T', rows, cols, inner, a, lda, b, ldb, beta, c, ldc, 0};
+    return gemm(threads, &task, diag);
+}
+
+diffcut_status gemm_nn(uint32_t threads, size_t rows, size_t cols, size_t inner, const float *a, size_t lda,
+                       const float *b, size_t ldb, float beta, float *c, size_t ldc, diffcut_diagnostics *diag) {
+    struct gemm_task task = {'N', rows, cols, inner, a, lda, b, ldb, beta, c, ldc, 0};
+    return gemm(threads, &task, diag);
+}
