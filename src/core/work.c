@@ -1,0 +1,37 @@
+/* work.c - see work.h. */
+#include "core/work.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+diffcut_status work_progress(const work *w, double fraction) {
+    if (w->progress != NULL && w->progress(w->progress_user, w->stage, fraction) != 0) {
+        return diag_fail(w->diag, DIFFCUT_ERROR_CANCELLED, "cancelled during %s", diffcut_stage_name(w->stage));
+    }
+    return DIFFCUT_OK;
+}
+
+void work_dump(const work *w, const char *name, const float *data, const size_t *shape, size_t rank) {
+    if (w->dump != NULL) {
+        w->dump(w->dump_user, name, data, shape, rank);
+    }
+}
+
+bool work_dumps(const work *w) {
+    return w->dump != NULL;
+}
+
+void work_note(const work *w, const char *format, ...) {
+    if (w->note == NULL) {
+        return;
+    }
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(w->note->message, sizeof w->note->message, format, args);
+    va_end(args);
+}
+
+const char *diffcut_stage_name(diffcut_stage stage) {
+    static const char *const names[DIFFCUT_STAGE_COUNT] = {"features", "affinity", "cut", "assign", "refine"};
+    return (int)stage >= 0 && stage < DIFFCUT_STAGE_COUNT ? names[stage] : "unknown";
+}

@@ -1,0 +1,35 @@
+/*
+ * work.h - what a stage is given to work with: threads, where its message goes, progress, dumps.
+ *
+ * Made by the pipeline from a session; a stage takes it first and passes it on. Stages know nothing of sessions.
+ */
+#ifndef DIFFCUT_CORE_WORK_H
+#define DIFFCUT_CORE_WORK_H
+
+#include "core/status.h"
+
+typedef struct work {
+    uint32_t threads;             /* at least 1 */
+    diffcut_diagnostics *diag;    /* never NULL: the message of a failure */
+    diffcut_diagnostics *note;    /* NULL, or where a remark that is no failure goes */
+    diffcut_stage stage;          /* named in progress calls */
+    diffcut_progress_fn progress; /* may be NULL */
+    void *progress_user;
+    diffcut_dump_fn dump; /* may be NULL */
+    void *dump_user;
+} work;
+
+/* Tells the caller how far the stage is (0 .. 1); DIFFCUT_ERROR_CANCELLED when asked to stop. Call it from the
+ * thread that entered the library, several times a second at best, never from inside parallel_for. */
+diffcut_status work_progress(const work *w, double fraction);
+
+/* Hands an intermediate result to the dump callback, if there is one. */
+void work_dump(const work *w, const char *name, const float *data, const size_t *shape, size_t rank);
+
+/* True when a dump is wanted: spares making data for nobody. */
+bool work_dumps(const work *w);
+
+/* Leaves a remark (printf style); a later one replaces it. */
+__attribute__((format(printf, 2, 3))) void work_note(const work *w, const char *format, ...);
+
+#endif
