@@ -37,7 +37,7 @@ install_and_move() {
     done
     [ ! -e "$prefix/share/diffcut/models/diffcut-tiny/golden.safetensors" ] || fail "the tests' golden file is installed"
     # No file that others read, and no search path of a binary, may know where it was built or first installed.
-    if grep -rlE "$BUILD_DIR|$SOURCE_DIR|$root/first" "$prefix/$LIBDIR/pkgconfig" "$prefix/$LIBDIR/cmake"; then
+    if grep -rlF -e "$BUILD_DIR" -e "$SOURCE_DIR" -e "$root/first" "$prefix/$LIBDIR/pkgconfig" "$prefix/$LIBDIR/cmake"; then
         fail "has a path of the build"
     fi
     for binary in bin/diffcut "$LIBDIR/libdiffcut.so"; do
