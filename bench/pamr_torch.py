@@ -4,7 +4,7 @@ Each neighbour is a shifted view of the replicate-padded array; weights are a so
 
 usage: pamr_torch.py [--side 1024] [--segments 10] [--iterations 10] [--dilations 1,2,4,8] [--threads 2] [--repeat 3]
 
-Prints one JSON line with the best time in seconds."""
+Prints one JSON line with the best time in seconds, by the clock and by the processor time of all threads."""
 import argparse
 import json
 import time
@@ -64,16 +64,17 @@ def main():
     y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     labels = ((x * 5) // side + (y * 4) // side * 5) % options.segments
     masks = F.one_hot(labels, options.segments).permute(2, 0, 1).float()
-    best = None
+    best, best_cpu = float("inf"), float("inf")
     with torch.inference_mode():
         for _ in range(options.repeat):
-            start = time.perf_counter()
+            start, start_cpu = time.perf_counter(), time.process_time()
             refine(image, masks, dilations, options.iterations).argmax(0)
-            seconds = time.perf_counter() - start
-            best = seconds if best is None else min(best, seconds)
+            best = min(best, time.perf_counter() - start)
+            best_cpu = min(best_cpu, time.process_time() - start_cpu)
     print(json.dumps({"what": "pamr in PyTorch " + torch.__version__, "side": side, "segments": options.segments,
                       "iterations": options.iterations, "dilations": dilations, "threads": options.threads,
-                      "seconds": round(best, 4)}))
+                      "seconds": round(best, 4),
+                      "processor_seconds": round(best_cpu, 4)}))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 #!/bin/sh
-# Times the refinement here and as a PyTorch program on the same photo, one after the other, and prints the ratio.
+# Times the refinement here and as a PyTorch program on the same photo, one after the other, and prints the ratio: by
+# the clock, and by the processor time of all threads, which other programs disturb less.
 # usage: refine_compare.sh BENCH_REFINE [PYTHON]     BENCH_REFINE: the built program; PYTHON: one that has torch
 set -eu
 bench=${1:?usage: refine_compare.sh BENCH_REFINE [PYTHON]}
 python=${2:-python3}
 here=$(dirname "$0")
-ours=$("$bench" 2 | awk '/^refine 1024x1024, 10 segments, 10 iterations, 4 dil/ { print $(NF - 1) / 1e3 }')
-theirs=$("$python" "$here/pamr_torch.py" --threads 2 | sed 's/.*"seconds": \([0-9.]*\).*/\1/')
-awk -v ours="$ours" -v theirs="$theirs" 'BEGIN {
+ours=$("$bench" 2 | sed -n 's/^refine 1024x1024, 10 segments, 10 iterations, 4 .* \([0-9.]*\) ms, processor *\([0-9.]*\) ms/\1 \2/p')
+theirs=$("$python" "$here/pamr_torch.py" --threads 2 | sed 's/.*"seconds": \([0-9.]*\), "processor_seconds": \([0-9.]*\).*/\1 \2/')
+echo "$ours $theirs" | awk '{
     printf "refine 1024x1024, 10 segments, 10 iterations, dilations 1,2,4,8, 2 threads\n"
-    printf "  PyTorch  %8.3f s\n  diffcut  %8.3f s\n  ratio    %8.1f\n", theirs, ours, theirs / ours }'
+    printf "            clock  processor\n"
+    printf "  PyTorch %7.3f s  %7.3f s\n  diffcut %7.3f s  %7.3f s\n", $3, $4, $1 / 1e3, $2 / 1e3
+    printf "  ratio   %7.1f    %7.1f\n", $3 / $1 * 1e3, $4 / $2 * 1e3 }'

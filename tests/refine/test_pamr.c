@@ -245,6 +245,35 @@ static void the_thread_count_changes_nothing(void **state) {
     mem_free(image.rgb);
 }
 
+/* Levels above the processor's fall back to its best. */
+static void every_instruction_set_gives_the_same_bits(void **state) {
+    (void)state;
+    static const char *const levels[] = {"generic", "avx2", "avx512"};
+    diffcut_settings settings = refine_settings(5);
+    settings.median = 3;
+    diffcut_image image = refine_photo(150, 111, 4);
+    diffcut_labels labels = refine_labels(150, 111, 9, 25, 2), out[3] = {{0}};
+    refine_work r[3];
+    const char *before = getenv("DIFFCUT_CPU");
+    char *kept = before != NULL ? strdup(before) : NULL;
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(setenv("DIFFCUT_CPU", levels[i], 1), 0);
+        refine_work_init(&r[i], 2, "refined_masks");
+        assert_int_equal(pamr_refine(&r[i].w, &image, &labels, &settings, &out[i]), DIFFCUT_OK);
+        assert_int_equal(r[i].dumped_count, r[0].dumped_count);
+        assert_memory_equal(r[i].dumped, r[0].dumped, r[0].dumped_count * sizeof *r[0].dumped);
+        assert_memory_equal(out[i].data, out[0].data, (size_t)150 * 111 * sizeof *out[0].data);
+    }
+    (void)(kept != NULL ? setenv("DIFFCUT_CPU", kept, 1) : unsetenv("DIFFCUT_CPU"));
+    free(kept);
+    for (size_t i = 0; i < 3; i++) {
+        refine_work_free(&r[i]);
+        mem_free(out[i].data);
+    }
+    mem_free(labels.data);
+    mem_free(image.rgb);
+}
+
 static void bad_arguments_are_named(void **state) {
     (void)state;
     diffcut_image image = refine_photo(20, 10, 4), none = {20, 0, image.rgb};
@@ -330,6 +359,7 @@ int main(void) {
         cmocka_unit_test(a_smaller_working_size_gives_smooth_labels_of_the_photos_size),
         cmocka_unit_test(fixture_equals_torch),
         cmocka_unit_test(the_thread_count_changes_nothing),
+        cmocka_unit_test(every_instruction_set_gives_the_same_bits),
         cmocka_unit_test(bad_arguments_are_named),
         cmocka_unit_test(cancelling_anywhere_changes_nothing),
         cmocka_unit_test(failing_memory_changes_nothing),
