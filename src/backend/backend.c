@@ -7,6 +7,7 @@
 /* From the plainest to the best: the last one is the default. */
 static const backend_ops *const built_in[] = {
     &backend_ref_ops,
+    &backend_cpu_ops,
 };
 
 #define BUILT_IN_COUNT (sizeof built_in / sizeof built_in[0])
