@@ -41,6 +41,7 @@ uint32_t parallel_default_threads(void) {
 #ifdef _OPENMP
     int threads = omp_get_max_threads();
     return threads > 0 ? (uint32_t)threads : 1;
+#else
     return 1;
 #endif
 }
