@@ -18,6 +18,7 @@
 #include "segment/concepts_kernel.h"
 #include "segment/features.h"
 #include "segment/label_set.h"
+#include "segment/labels.h"
 #include "segment/upsample.h"
 
 #include <math.h>
@@ -258,7 +259,7 @@ static diffcut_status check_input(work *w, const diffcut_features *features, con
     if (width == 0 || height == 0) {
         return diag_fail(w->diag, DIFFCUT_ERROR_ARGUMENT, "assign: a label map of %ux%u pixels", width, height);
     }
-    return label_set_check_map(tokens, "assign: token labels", w->diag);
+    return labels_check(tokens, "assign", w->diag);
 }
 
 diffcut_status concepts_assign(work *w, const diffcut_features *features, const diffcut_labels *tokens,

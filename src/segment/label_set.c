@@ -60,17 +60,3 @@ void label_set_indices(const label_set *set, size_t count, uint32_t *data) {
         data[i] = (uint32_t)index;
     }
 }
-
-diffcut_status label_set_check_map(const diffcut_labels *map, const char *what, diffcut_diagnostics *diag) {
-    if (map->width == 0 || map->height == 0 || map->data == NULL) {
-        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "%s: a %ux%u label map", what, map->width, map->height);
-    }
-    size_t count = (size_t)map->width * map->height;
-    for (size_t i = 0; i < count; i++) {
-        if (map->data[i] >= map->count) {
-            return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "%s: label %u at x %zu, y %zu is not below count %u", what,
-                             map->data[i], i % map->width, i / map->width, map->count);
-        }
-    }
-    return DIFFCUT_OK;
-}

@@ -21,7 +21,4 @@ void label_set_free(label_set *set);
 /* Replaces every value of data by its index in the set, which holds them all. */
 void label_set_indices(const label_set *set, size_t count, uint32_t *data);
 
-/* DIFFCUT_ERROR_ARGUMENT unless the map has pixels and every label is below its count; `what` names the map. */
-diffcut_status label_set_check_map(const diffcut_labels *map, const char *what, diffcut_diagnostics *diag);
-
 #endif

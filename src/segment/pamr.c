@@ -20,6 +20,7 @@
 #include "core/memory.h"
 #include "io/resize.h"
 #include "segment/label_set.h"
+#include "segment/labels.h"
 #include "segment/median.h"
 #include "segment/pamr_tiles.h"
 #include "segment/pamr_vote.h"
@@ -67,21 +68,20 @@ static diffcut_status check_input(const work *w, const diffcut_image *image, con
                              settings->dilations[i], MOST_DILATION);
         }
     }
-    return label_set_check_map(labels, "refine: labels", w->diag);
+    return labels_check(labels, "refine", w->diag);
 }
 
-/* The long side becomes refine_size where that is smaller; the shape is kept to the nearest pixel. */
-static void choose_size(refinement *r) {
-    uint32_t width = r->image->width, height = r->image->height, size = r->settings->refine_size;
-    uint32_t longer = width > height ? width : height;
-    r->width = width;
-    r->height = height;
-    /* Without iterations there is nothing to save: the labels come through at the photo's size. */
-    if (size != 0 && size < longer && r->settings->iterations != 0) {
-        uint64_t scaled_width = ((uint64_t)width * size * 2 + longer) / (2 * (uint64_t)longer);
-        uint64_t scaled_height = ((uint64_t)height * size * 2 + longer) / (2 * (uint64_t)longer);
-        r->width = scaled_width > 0 ? (uint32_t)scaled_width : 1;
-        r->height = scaled_height > 0 ? (uint32_t)scaled_height : 1;
+/* The shape is kept to the nearest pixel. */
+void pamr_working_size(const diffcut_settings *settings, uint32_t width, uint32_t height, uint32_t *working_width,
+                       uint32_t *working_height) {
+    uint64_t longer = width > height ? width : height, size = settings->refine_size;
+    *working_width = width;
+    *working_height = height;
+    if (size != 0 && size < longer && settings->iterations != 0) {
+        uint64_t scaled_width = (width * size * 2 + longer) / (2 * longer);
+        uint64_t scaled_height = (height * size * 2 + longer) / (2 * longer);
+        *working_width = scaled_width > 0 ? (uint32_t)scaled_width : 1;
+        *working_height = scaled_height > 0 ? (uint32_t)scaled_height : 1;
     }
 }
 
@@ -207,7 +207,7 @@ diffcut_status pamr_refine(work *w, const diffcut_image *image, const diffcut_la
     if (status != DIFFCUT_OK) {
         return status;
     }
-    choose_size(&r);
+    pamr_working_size(settings, image->width, image->height, &r.width, &r.height);
     status = prepare_source(w, &r);
     if (status == DIFFCUT_OK) {
         status = prepare_result(w, &r);
