@@ -442,6 +442,17 @@ bool json_is_off(json_view view, const char *key) {
     return value == NULL || json_is_false(value);
 }
 
+bool json_all_off(json_view view, const char *key) {
+    const json_t *list = value_at(view, key);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        if (!json_is_null(item) && !json_is_false(item)) {
+            return false;
+        }
+    }
+    return json_is_array(list);
+}
+
 bool json_is_text(json_view view, const char *key) {
     return json_is_string(json_object_get(view.node, key));
 }
