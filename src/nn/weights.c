@@ -109,7 +109,7 @@ diffcut_status weight_check(const checkpoint *source, const char *component, con
 }
 
 static diffcut_status check_finite(const safetensors_tensor *stored, const char *file, diffcut_diagnostics *diag) {
-    size_t place = first_not_finite(tensor);
+    size_t place = first_not_finite(stored);
     if (place == stored->elements) {
         return DIFFCUT_OK;
     }
