@@ -33,7 +33,7 @@ static const option_group groups[] = {
     {"Output", output_rows, 0},
     {"", settings_photo_rows, AT(settings)},
     {"Cut", settings_cut_rows, AT(settings)},
-    {"", settings_threads_rows, AT(settings)},
+    {"Machine", settings_threads_rows, AT(settings)},
     {"Messages", console_options, AT(says)},
     {NULL, NULL, 0},
 };

@@ -65,6 +65,9 @@ static void add_option(text *out, const option *row) {
     text_free(&names);
 }
 
+/* Closes every page, below the messages; options_parse() answers it before anything else. */
+static const option help_row = {'h', "help", NULL, "this page", OPTION_SET, 0, 0, 0, NULL, NULL};
+
 void help_command(const command *self) {
     text out = {0};
     text_print(&out, "Usage: diffcut %s %s\n\n", self->name, self->usage);
@@ -77,6 +80,7 @@ void help_command(const command *self) {
             add_option(&out, row);
         }
     }
+    add_option(&out, &help_row);
     (void)fputs(text_string(&out), stdout);
     text_free(&out);
 }

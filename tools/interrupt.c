@@ -15,7 +15,10 @@ void interrupt_install(void) {
     ask.sa_handler = on_signal;
     ask.sa_flags = (int)SA_RESETHAND; /* no SA_RESTART: a read from a silent pipe returns */
     (void)sigemptyset(&ask.sa_mask);
-    (void)sigaction(SIGINT, &ask, NULL);
+    struct sigaction inherited;
+    if (sigaction(SIGINT, NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN) {
+        (void)sigaction(SIGINT, &ask, NULL); /* a script's background job stays deaf to the terminal's Ctrl-C */
+    }
     (void)sigaction(SIGTERM, &ask, NULL);
 
     struct sigaction ignore = {0};

@@ -34,29 +34,30 @@ int options_mistake(const command *self, const char *format, ...) {
     return EXIT_USAGE;
 }
 
-/* Levenshtein's distance, names up to 31 letters. */
+/* How many letters must be added, dropped, changed or swapped with their neighbour to make b of a (optimal string
+ * alignment distance); names up to 31 letters. */
 static size_t distance(const char *a, const char *b) {
-    size_t row[32];
-    const size_t width = strlen(b);
+    enum { LETTERS = 32 };
+    size_t d[LETTERS][LETTERS];
     const size_t height = strlen(a);
-    if (width >= 32 || height >= 32) {
+    const size_t width = strlen(b);
+    if (height >= LETTERS || width >= LETTERS) {
         return SIZE_MAX;
     }
-    for (size_t j = 0; j <= width; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 1; i <= height; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= width; j++) {
-            const size_t above = row[j];
-            const size_t swap = diagonal + (a[i - 1] != b[j - 1]);
-            const size_t gap = (above < row[j - 1] ? above : row[j - 1]) + 1;
-            row[j] = swap < gap ? swap : gap;
-            diagonal = above;
+    for (size_t i = 0; i <= height; i++) {
+        for (size_t j = 0; j <= width; j++) {
+            if (i == 0 || j == 0) {
+                d[i][j] = i + j;
+                continue;
+            }
+            size_t least = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            least = d[i - 1][j] + 1 < least ? d[i - 1][j] + 1 : least;
+            least = d[i][j - 1] + 1 < least ? d[i][j - 1] + 1 : least;
+            const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            d[i][j] = swapped && d[i - 2][j - 2] + 1 < least ? d[i - 2][j - 2] + 1 : least;
         }
     }
-    return row[width];
+    return d[height][width];
 }
 
 /* Keeps the nearer of the best so far and name. A beginning of at least three letters counts as near. */

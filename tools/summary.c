@@ -37,8 +37,9 @@ void summary_seconds(const summary_times *times, text *out) {
     text_add(out, "}");
 }
 
-/* {"labels": "OUT/rose.png", ...}; paths as the command wrote them. */
-static void add_outputs(const summary *s, text *out) {
+/* {"labels": "OUT/rose.png", ...}: paths as the command wrote them, or names alone in a file that lies beside them.
+ */
+static void add_outputs(const summary *s, bool names_only, text *out) {
     text path = {0};
     const char *separator = "";
     text_add(out, "{");
@@ -46,7 +47,8 @@ static void add_outputs(const summary *s, text *out) {
         if ((s->outputs->kinds & 1u << kind) != 0) {
             output_path(s->outputs, s->name, (output_kind)kind, s->settings->tau, &path);
             text_print(out, "%s\"%s\": ", separator, output_kind_name((output_kind)kind));
-            json_string(out, text_string(&path));
+            const char *slash = strrchr(text_string(&path), '/');
+            json_string(out, names_only && slash != NULL ? slash + 1 : text_string(&path));
             separator = ", ";
         }
     }
@@ -58,7 +60,7 @@ void summary_result(const summary *s, text *out) {
     text_add(out, "{\"tau\": ");
     text_add_real(out, s->settings->tau);
     text_print(out, ", \"segments\": %zu, \"outputs\": ", summary_segments(s));
-    add_outputs(s, out);
+    add_outputs(s, false, out);
     text_add(out, "}");
 }
 
@@ -154,7 +156,7 @@ void summary_file(const summary *s, text *out) {
         json_string(out, s->note);
     }
     text_add(out, ",\n  \"outputs\": ");
-    add_outputs(s, out);
+    add_outputs(s, true, out);
     text_add(out, ",\n  \"segments\": [");
     const char *separator = "\n";
     for (uint32_t i = 0; i < s->labels->count; i++) {
