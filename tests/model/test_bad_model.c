@@ -307,11 +307,20 @@ static void test_an_unreadable_file_is_named(void **state) {
     broken_copy(path, sizeof path);
     (void)snprintf(file, sizeof file, "%s/%s", path, WEIGHTS);
     assert_int_equal(chmod(file, 0), 0);
-    if (access(file, R_OK) == 0) { /* root reads everything */
+    /* Root reads everything, so it steps down for the moment. */
+    bool root = geteuid() == 0;
+    char folder[1024];
+    (void)snprintf(folder, sizeof folder, "%s/unet", path);
+    assert_int_equal(chmod(path, 0755), 0);
+    assert_int_equal(chmod(folder, 0755), 0);
+    if (root && seteuid(65534) != 0) {
         broken_remove(path);
         skip();
     }
     expect(path, DIFFCUT_ERROR_IO, (const char *const[3]){WEIGHTS, "Permission denied"}, "unreadable");
+    if (root) {
+        assert_int_equal(seteuid(0), 0);
+    }
     broken_remove(path);
 }
 
