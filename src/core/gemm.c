@@ -4,10 +4,11 @@
 #include "core/parallel.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
 
 #ifdef DIFFCUT_HAVE_DNNL
 #include <dnnl.h>
+#include <pthread.h>
+#include <stdio.h>
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -40,11 +41,19 @@ static int tile_product(const struct gemm_task *task, size_t row, size_t rows) {
     return status == dnnl_success ? 0 : 1;
 }
 
-const char *gemm_library(void) {
-    static char text[32];
+/* Written once, by whichever thread asks first. */
+static char library_text[48];
+
+static void name_library(void) {
     const dnnl_version_t *version = dnnl_version();
-    (void)snprintf(text, sizeof text, "oneDNN %d.%d.%d", version->major, version->minor, version->patch);
-    return text;
+    (void)snprintf(library_text, sizeof library_text, "oneDNN %d.%d.%d", version->major, version->minor,
+                   version->patch);
+}
+
+const char *gemm_library(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, name_library);
+    return library_text;
 }
 
 #else

@@ -1,0 +1,75 @@
+/*
+ * cpu.h - what the files of the cpu backend share: its weights, its streams with their scratch memory.
+ *
+ * Work is cut into tiles by the problem's size alone; each tile is one thread's work from the first product to the
+ * last activation, so results do not depend on the thread count. Called by the files of backend/cpu.
+ */
+#ifndef DIFFCUT_BACKEND_CPU_CPU_H
+#define DIFFCUT_BACKEND_CPU_CPU_H
+
+#include "backend/cpu/kernels.h"
+#include "backend/host.h"
+
+typedef struct cpu_backend {
+    backend head;
+    const cpu_kernels *kernels; /* of the processor's instruction set */
+} cpu_backend;
+
+struct backend_stream {
+    const cpu_backend *owner;
+    uint32_t threads;
+    float *scratch; /* of the largest operation yet */
+    size_t scratch_floats;
+};
+
+/* A weight in the order that a row-major product takes it: immutable, shared by all streams. */
+typedef struct cpu_weight {
+    struct backend_weight head;
+    size_t bytes;
+    float *data; /* linear: (in, out); convolution: (kernel_h, kernel_w, in, out); norm: gamma (out) */
+    float *bias; /* (out), beta, or NULL */
+} cpu_weight;
+
+static inline const cpu_weight *cpu_weight_of(const backend_weight *weight) {
+    return (const cpu_weight *)(const void *)weight;
+}
+
+/* weight.c */
+diffcut_status cpu_weight_create(backend *self, const weight_source *source, backend_weight **out,
+                                 diffcut_diagnostics *diag);
+void cpu_weight_destroy(backend_weight *weight);
+size_t cpu_weight_bytes(const backend_weight *weight);
+
+/* Scratch memory of the stream, valid until the next call: `shared` floats, then `each` floats for every one of
+ * `workers`. Both are rounded up to whole cache lines. */
+typedef struct cpu_scratch {
+    float *shared;
+    float *workers;
+    size_t each; /* floats from one worker's to the next's */
+} cpu_scratch;
+diffcut_status cpu_scratch_get(backend_stream *stream, size_t shared, size_t each, uint32_t workers,
+                               cpu_scratch *scratch, diffcut_diagnostics *diag);
+
+/* How many threads to use for `pieces` pieces of `work` elementary steps in all: one where starting others takes
+ * longer than the work. */
+uint32_t cpu_workers(const backend_stream *stream, size_t pieces, double work);
+
+/* The operations, as in backend_ops. product.c */
+diffcut_status cpu_conv2d(backend_stream *stream, const tensor *x, const backend_weight *weight,
+                          const conv_geometry *geometry, const epilogue *tail, const tensor *y,
+                          diffcut_diagnostics *diag);
+diffcut_status cpu_linear(backend_stream *stream, const tensor *x, const backend_weight *weight, const epilogue *tail,
+                          const tensor *y, diffcut_diagnostics *diag);
+/* norm.c */
+diffcut_status cpu_group_norm(backend_stream *stream, const tensor *x, const backend_weight *norm, uint32_t groups,
+                              float eps, activation act, const tensor *y, diffcut_diagnostics *diag);
+diffcut_status cpu_layer_norm(backend_stream *stream, const tensor *x, const backend_weight *norm, float eps,
+                              const tensor *y, diffcut_diagnostics *diag);
+/* attention.c */
+diffcut_status cpu_attention(backend_stream *stream, const tensor *q, const tensor *k, const tensor *v,
+                             uint32_t heads, float scale, bool causal, const tensor *y, diffcut_diagnostics *diag);
+/* add.c */
+diffcut_status cpu_add(backend_stream *stream, const tensor *a, const tensor *b, activation act, const tensor *y,
+                       diffcut_diagnostics *diag);
+
+#endif

@@ -1,0 +1,200 @@
+/*
+ * product.c - linear layers and convolutions of the cpu backend: one tiled matrix product with its epilogue.
+ *
+ * y (positions, out) = rows (positions, inner) * weight (inner, out). A linear layer's rows are x itself; so are
+ * those of a 1x1 convolution with stride 1. Another convolution's rows are gathered patches (implicit GEMM): a block
+ * of positions and a few kernel taps at a time, never the whole matrix. A tile's product stays in its worker's
+ * scratch, in cache, until bias, time embedding, activation and residual have been applied on the way to y. See
+ * cpu.h; a second kind of convolution (Winograd) takes its place beside cpu_conv2d.
+ */
+#include "backend/cpu/cpu.h"
+
+#include "backend/cpu/gather.h"
+#include "core/gemm.h"
+#include "core/parallel.h"
+
+#include <stdatomic.h>
+
+/* Tile sizes, from measuring the GEMM library over the networks' shapes; constants, so that the arithmetic never
+ * depends on the number of threads. */
+#define DIRECT_ROWS 128     /* positions of a tile whose rows are x itself */
+#define GATHER_ROWS 64      /* positions of a tile of gathered patches */
+#define TILE_COLS 512       /* outputs of a tile, at most */
+#define COLS_STEP 64        /* tiles are cut at multiples of this many outputs */
+#define PATCH_FLOATS 131072 /* gathered patches of one step, about: half of a usual second-level cache */
+#define LEAST_TILES 8       /* outputs are split further to get this many tiles */
+
+typedef struct product_task {
+    const cpu_kernels *kernels;
+    const tensor *x, *y;
+    const cpu_weight *weight;
+    const conv_geometry *geometry; /* NULL: the rows are x itself */
+    epilogue tail;
+    size_t positions, outputs; /* of y */
+    size_t taps;               /* kernel taps, 1 for a linear layer */
+    size_t tile_rows, tile_cols, tile_taps;
+    size_t col_tiles;
+    cpu_scratch scratch; /* each worker: product (tile_rows, tile_cols or twice that), then patches */
+    atomic_bool failed;
+} product_task;
+
+static size_t min_size(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static bool is_gated(const product_task *task) {
+    return task->tail.act == ACTIVATION_GEGLU;
+}
+
+/* product (rows, cols), row stride ld = rows `position`.. times the weight's columns `column`.. */
+static diffcut_status multiply(const product_task *task, size_t position, size_t rows, size_t column, size_t cols,
+                               float *patches, float *product, size_t ld, diffcut_diagnostics *diag) {
+    size_t in = task->x->c;
+    size_t out = task->weight->head.out;
+    const float *weights = task->weight->data + column;
+    if (task->geometry == NULL) {
+        return gemm_nn(1, rows, cols, in, host_data(task->x) + position * task->x->stride, task->x->stride, weights,
+                       out, 0.0F, product, ld, diag);
+    }
+    for (size_t tap = 0; tap < task->taps; tap += task->tile_taps) {
+        size_t taps = min_size(task->tile_taps, task->taps - tap);
+        gather_patches(task->x, task->y, &task->weight->head, task->geometry, position, rows, tap, taps, patches);
+        diffcut_status status = gemm_nn(1, rows, cols, taps * in, patches, taps * in, weights + tap * in * out, out,
+                                        tap > 0 ? 1.0F : 0.0F, product, ld, diag);
+        if (status != DIFFCUT_OK) {
+            return status;
+        }
+    }
+    return DIFFCUT_OK;
+}
+
+/* The epilogue over one tile. A gated tile's product has its values in the first `cols` columns of each row, its
+ * gates from tile_cols on. */
+static void finish_tile(const product_task *task, size_t position, size_t rows, size_t column, size_t cols,
+                        float *product, size_t ld) {
+    const cpu_kernels *kernels = task->kernels;
+    const tensor *y = task->y;
+    size_t image_positions = (size_t)y->h * y->w;
+    const float *bias = task->weight->bias != NULL ? task->weight->bias + column : NULL;
+    for (size_t i = 0; i < rows; i++) {
+        size_t row = position + i;
+        float *values = product + i * ld;
+        float *out = host_data(y) + row * y->stride + column;
+        const float *image = NULL;
+        const float *residual = NULL;
+        if (task->tail.per_image != NULL) {
+            const tensor *t = task->tail.per_image;
+            image = host_data(t) + row / image_positions * t->stride + column;
+        }
+        if (task->tail.residual != NULL) {
+            residual = host_data(task->tail.residual) + row * task->tail.residual->stride + column;
+        }
+        if (is_gated(task)) {
+            float *gates = values + task->tile_cols;
+            const float *gate_bias = bias != NULL ? bias + task->outputs : NULL;
+            const float *gate_image = image != NULL ? image + task->outputs : NULL;
+            kernels->finish(cols, values, bias, image, ACTIVATION_NONE, NULL, values);
+            kernels->finish(cols, gates, gate_bias, gate_image, ACTIVATION_NONE, NULL, gates);
+            kernels->gate(cols, values, gates, residual, out);
+        } else {
+            kernels->finish(cols, values, bias, image, task->tail.act, residual, out);
+        }
+    }
+}
+
+static void run_tile(void *context, size_t piece, uint32_t worker) {
+    product_task *task = context;
+    size_t position = piece / task->col_tiles * task->tile_rows;
+    size_t column = piece % task->col_tiles * task->tile_cols;
+    size_t rows = min_size(task->tile_rows, task->positions - position);
+    size_t cols = min_size(task->tile_cols, task->outputs - column);
+    size_t ld = is_gated(task) ? 2 * task->tile_cols : task->tile_cols;
+    float *product = task->scratch.workers + worker * task->scratch.each;
+    float *patches = product + task->tile_rows * ld;
+    diffcut_diagnostics ignored; /* a failure is reported once, by run() */
+    diffcut_status status = multiply(task, position, rows, column, cols, patches, product, ld, &ignored);
+    if (status == DIFFCUT_OK && is_gated(task)) {
+        status = multiply(task, position, rows, task->outputs + column, cols, patches, product + task->tile_cols, ld,
+                          &ignored);
+    }
+    if (status != DIFFCUT_OK) {
+        atomic_store(&task->failed, true);
+        return;
+    }
+    finish_tile(task, position, rows, column, cols, product, ld);
+}
+
+/* Cuts the product into tiles, by its size only. */
+static void plan(product_task *task) {
+    task->tile_rows = min_size(task->geometry != NULL ? GATHER_ROWS : DIRECT_ROWS, task->positions);
+    size_t row_tiles = (task->positions + task->tile_rows - 1) / task->tile_rows;
+    size_t wanted = (LEAST_TILES + row_tiles - 1) / row_tiles;
+    size_t cols = (task->outputs + wanted - 1) / wanted;
+    cols = (cols + COLS_STEP - 1) / COLS_STEP * COLS_STEP;
+    task->tile_cols = min_size(min_size(cols, TILE_COLS), task->outputs);
+    task->col_tiles = (task->outputs + task->tile_cols - 1) / task->tile_cols;
+    size_t taps = PATCH_FLOATS / (task->tile_rows * task->x->c);
+    task->tile_taps = taps == 0 ? 1 : min_size(taps, task->taps);
+}
+
+static diffcut_status run(backend_stream *stream, product_task *task, const char *operation,
+                          diffcut_diagnostics *diag) {
+    plan(task);
+    size_t row_tiles = (task->positions + task->tile_rows - 1) / task->tile_rows;
+    size_t tiles = row_tiles * task->col_tiles;
+    size_t product = task->tile_rows * task->tile_cols * (is_gated(task) ? 2 : 1);
+    size_t patches = task->geometry != NULL ? task->tile_rows * task->tile_taps * task->x->c : 0;
+    double work = (double)task->positions * task->weight->head.out * task->x->c * (double)task->taps / 16.0;
+    uint32_t workers = cpu_workers(stream, tiles, work);
+    diffcut_status status = cpu_scratch_get(stream, 0, product + patches, workers, &task->scratch, diag);
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    parallel_for_workers(workers, tiles, run_tile, task);
+    if (atomic_load(&task->failed)) {
+        return diag_fail(diag, DIFFCUT_ERROR_MEMORY, "%s: the GEMM library (%s) failed, perhaps for lack of memory",
+                         operation, gemm_library());
+    }
+    return DIFFCUT_OK;
+}
+
+static product_task task_of(const backend_stream *stream, const tensor *x, const backend_weight *weight,
+                            const epilogue *tail, const tensor *y) {
+    product_task task = {
+        .kernels = stream->owner->kernels,
+        .x = x,
+        .y = y,
+        .weight = cpu_weight_of(weight),
+        .positions = tensor_positions(y),
+        .outputs = y->c,
+        .taps = (size_t)weight->kernel_h * weight->kernel_w,
+    };
+    if (tail != NULL) {
+        task.tail = *tail;
+    }
+    return task;
+}
+
+diffcut_status cpu_linear(backend_stream *stream, const tensor *x, const backend_weight *weight, const epilogue *tail,
+                          const tensor *y, diffcut_diagnostics *diag) {
+    diffcut_status status = backend_check_linear(x, weight, tail, y, diag);
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    product_task task = task_of(stream, x, weight, tail, y);
+    return run(stream, &task, "linear", diag);
+}
+
+diffcut_status cpu_conv2d(backend_stream *stream, const tensor *x, const backend_weight *weight,
+                          const conv_geometry *geometry, const epilogue *tail, const tensor *y,
+                          diffcut_diagnostics *diag) {
+    diffcut_status status = backend_check_conv2d(x, weight, geometry, tail, y, diag);
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    product_task task = task_of(stream, x, weight, tail, y);
+    bool direct = task.taps == 1 && geometry->stride == 1 && y->h == x->h && y->w == x->w && geometry->pad_top == 0 &&
+                  geometry->pad_left == 0;
+    task.geometry = direct ? NULL : geometry;
+    return run(stream, &task, "conv2d", diag);
+}
