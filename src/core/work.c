@@ -3,6 +3,26 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
+
+double work_clock(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void work_leave(work *w) {
+    double now = work_clock();
+    if (w->seconds != NULL) {
+        w->seconds[w->stage] += now - w->entered;
+    }
+    w->entered = now;
+}
+
+void work_enter(work *w, diffcut_stage stage) {
+    work_leave(w);
+    w->stage = stage;
+}
 
 diffcut_status work_progress(const work *w, double fraction) {
     if (w->progress != NULL && w->progress(w->progress_user, w->stage, fraction) != 0) {

@@ -7,6 +7,11 @@
 
 #include "core/work.h"
 
+/* The size that a width x height photo is refined at: its own, or with its longer side at settings->refine_size when
+ * that is neither 0 nor larger. Without iterations there is nothing to save: its own. */
+void pamr_working_size(const diffcut_settings *settings, uint32_t width, uint32_t height, uint32_t *working_width,
+                       uint32_t *working_height);
+
 /* Refines labels (any size) on the image with settings' iterations, dilations, median and refine_size; the result
  * has the image's size. */
 diffcut_status pamr_refine(work *w, const diffcut_image *image, const diffcut_labels *labels,

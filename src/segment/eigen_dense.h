@@ -1,0 +1,18 @@
+/*
+ * eigen_dense.h - the same eigenpair by LAPACK's dense solver, the slow truth (settings' eigen_solver) and what takes
+ * over where the iteration does not converge. Called by eigen.c only.
+ */
+#ifndef DIFFCUT_SEGMENT_EIGEN_DENSE_H
+#define DIFFCUT_SEGMENT_EIGEN_DENSE_H
+
+#include "segment/eigen.h"
+
+/* Largest eigenpair of M - 2 q q^T (q trivial, moved from 1 to -1): theta and the unit vector u (n). The result is
+ * verified; DIFFCUT_ERROR_NUMERIC when its residual is too large. Takes 8 n^2 bytes. */
+diffcut_status eigen_dense(const eigen_graph *graph, const double *scale, const double *trivial, double *theta,
+                           double *u, diffcut_diagnostics *diag);
+
+/* The upper or whole matrix M - 2 q q^T, (n, n). Also for eigen_small. */
+void eigen_deflated_matrix(const eigen_graph *graph, const double *scale, const double *trivial, double *out);
+
+#endif
