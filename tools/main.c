@@ -33,7 +33,7 @@ static void print_help(void) {
     text_add(&out, "\nOptions:\n"
                    "  -h, --help     this page; after a command, the command's\n"
                    "  -V, --version  version and build\n\n"
-                   "Exit status: 0 done, 1 something failed, 2 a mistake in the line, 130 interrupted.\n");
+                   "Exit status: 0 done, 1 something failed, 2 a mistake in the line,\n130 interrupted.\n");
     (void)fputs(text_string(&out), stdout);
     text_free(&out);
 }

@@ -275,8 +275,9 @@ static void report_success(work_piece *p) {
     }
     if (says->verbose > 0) {
         output_path(&run->outputs, p->item->name, OUTPUT_LABELS, run->outputs.taus->values[0], &p->path);
-        console_say(says, "%s: %zu segments in %.2f s -> %s%s", photo_name(p->item->path), p->segment_count,
-                    p->times.total, text_string(&p->path), run->outputs.taus->count > 1 ? ", ..." : "");
+        console_say(says, "%s: %zu segment%s in %.2f s -> %s%s", photo_name(p->item->path), p->segment_count,
+                    p->segment_count == 1 ? "" : "s", p->times.total, text_string(&p->path),
+                    run->outputs.taus->count > 1 ? ", ..." : "");
     }
     if (says->verbose > 1) {
         text stages = {0};
