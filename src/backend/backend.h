@@ -2,8 +2,8 @@
  * backend.h - the table of tensor operations that the networks are written in.
  *
  * A backend is a struct of function pointers. `ref` (backend/ref) is plain C, one obvious loop an operation: the
- * truth. `cpu` (backend/cpu) is the fast one; more may come (a GPU). tests/backend/check_backend.c runs every operation of
- * every backend against `ref` over a table of shapes.
+ * truth. `cpu` (backend/cpu) is the fast one; more may come (a GPU). tests/backend/check_backend.c runs every
+ * operation of every backend against `ref` over a table of shapes.
  *
  * - Buffers are handles that the backend owns; host memory goes in and out by upload and download only. Operations
  *   never read host pointers, so a backend may live on another device.
