@@ -8,7 +8,7 @@
 #include "core/work.h"
 
 /* The size that a width x height photo is refined at: its own, or with its longer side at settings->refine_size when
- * that is neither 0 nor larger. */
+ * that is neither 0 nor larger. Without iterations there is nothing to save: its own. */
 void pamr_working_size(const diffcut_settings *settings, uint32_t width, uint32_t height, uint32_t *working_width,
                        uint32_t *working_height);
 
