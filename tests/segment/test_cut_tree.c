@@ -118,7 +118,7 @@ static void test_both_solvers_give_one_tree(void **state) {
 
 static void test_threads_do_not_change_a_bit(void **state) {
     (void)state;
-    diffcut_features *features = cut_features_random(CUT_MAP_REGIONS, 28, 30, 40, 3);
+    diffcut_features *features = cut_features_random(CUT_MAP_REGIONS, 38, 40, 24, 3); /* enough for threads */
     float *affinity[3] = {NULL};
     const diffcut_tree_node *nodes[3];
     diffcut_tree *trees[3];
