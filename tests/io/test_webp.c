@@ -11,7 +11,7 @@
 static uint8_t *make_rgba(uint32_t width, uint32_t height, bool alpha) {
     uint8_t *rgba = make_ramps(width, height, 4);
     for (size_t i = 0; i < (size_t)width * height; i++) {
-        rgba[i * 4 + 3] = alpha ? (uint8_t)(i * 255 / ((size_t)width * height)) : 255;
+        rgba[i * 4 + 3] = (uint8_t)(alpha ? i * 255 / ((size_t)width * height) : 255);
     }
     return rgba;
 }
