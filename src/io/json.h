@@ -74,7 +74,9 @@ size_t json_count(json_view object);
 /* True when the key is there with a value other than null. */
 bool json_has(json_view view, const char *key);
 /* True for a value that switches nothing on: absent, null or false. */
-bool json_is_off(json_view view, const char *key);
+bool json_is_off(json_view view, const char *key); /* True for a list of nothing but false and null. */
+bool json_all_off(json_view view, const char *key);
+
 /* True for a string, the empty one included. */
 bool json_is_text(json_view view, const char *key);
 

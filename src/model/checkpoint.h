@@ -1,0 +1,38 @@
+/*
+ * checkpoint.h - a model folder on disk, and the one lookup of its tensors.
+ *
+ * Knows where a component ("unet", later "vae", "text_encoder") keeps its configuration and weights; nobody else
+ * does. Variants, shards, single files and the Hugging Face cache become further layouts behind checkpoint_find.
+ * Immutable once open, readable from any thread. Called by model/model and nn/weights.
+ */
+#ifndef DIFFCUT_MODEL_CHECKPOINT_H
+#define DIFFCUT_MODEL_CHECKPOINT_H
+
+#include "io/json.h"
+#include "io/safetensors.h"
+
+typedef struct checkpoint checkpoint;
+
+/* Opens the folder at path and maps the UNet's weights. DIFFCUT_ERROR_IO when the path cannot be read,
+ * DIFFCUT_ERROR_MODEL when it is no checkpoint folder or lacks a file. */
+diffcut_status checkpoint_open(const char *path, checkpoint **out, diffcut_diagnostics *diag);
+/* NULL is allowed. */
+void checkpoint_close(checkpoint *self);
+
+/* The folder's absolute path. */
+const char *checkpoint_path(const checkpoint *self);
+
+/* True when the folder has a file of this name ("diffcut.json"). */
+bool checkpoint_has(const checkpoint *self, const char *name);
+/* Reads a JSON file of the folder; DIFFCUT_ERROR_MODEL when it is missing. */
+diffcut_status checkpoint_json(const checkpoint *self, const char *name, json_document *out,
+                               diffcut_diagnostics *diag);
+
+/* A component's tensor, by the name diffusers gives it. DIFFCUT_ERROR_MODEL names the file when there is none. *file
+ * is what messages call the file it is in. */
+diffcut_status checkpoint_find(const checkpoint *self, const char *component, const char *tensor,
+                               const safetensors_tensor **out, const char **file, diffcut_diagnostics *diag);
+/* Elements of all of a component's tensors. */
+uint64_t checkpoint_parameters(const checkpoint *self, const char *component);
+
+#endif

@@ -1,0 +1,260 @@
+/* model.c - see model.h; the public functions on models are here. */
+#include "model/model.h"
+
+#include "core/memory.h"
+
+#include <string.h>
+
+void diffcut_model_settings_init(diffcut_model_settings *settings) {
+    *settings = (diffcut_model_settings){.backend = NULL}; /* the best one built in */
+}
+
+/* ------------------------------------------------------------------------------------------------- opening */
+
+#define UNET_CONFIG "unet/config.json"
+#define SCHEDULER_CONFIG "scheduler/scheduler_config.json"
+#define OWN_CONFIG "diffcut.json"
+
+static diffcut_status read_unet(diffcut_model *model, unet_config *config, diffcut_diagnostics *diag) {
+    json_document document;
+    diffcut_status status = checkpoint_json(model->source, UNET_CONFIG, &document, diag);
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    status = unet_config_read(document.root, config, diag);
+    json_document_free(&document);
+    if (status == DIFFCUT_OK) {
+        status = unet_open(model->backend, model->source, config, &model->network, diag);
+    }
+    return status;
+}
+
+static diffcut_status read_scheduler(diffcut_model *model, diffcut_diagnostics *diag) {
+    scheduler_init(&model->noise);
+    if (!checkpoint_has(model->source, SCHEDULER_CONFIG)) {
+        return DIFFCUT_OK;
+    }
+    json_document document;
+    diffcut_status status = checkpoint_json(model->source, SCHEDULER_CONFIG, &document, diag);
+    if (status == DIFFCUT_OK) {
+        status = scheduler_read(document.root, &model->noise, diag);
+        json_document_free(&document);
+    }
+    return status;
+}
+
+/* The folder's own name, for a model that gives none. */
+static void name_by_folder(diffcut_model *model) {
+    const char *path = checkpoint_path(model->source);
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL && slash[1] != '\0' ? slash + 1 : path;
+    size_t length = strlen(name);
+    length = length < MODEL_NAME_SIZE ? length : MODEL_NAME_SIZE - 1;
+    memcpy(model->settings.name, name, length);
+    model->settings.name[length] = '\0';
+}
+
+static diffcut_status read_settings(diffcut_model *model, const unet_config *config, diffcut_diagnostics *diag) {
+    bool known;
+    model_settings base;
+    model_settings_init(config, &base, &known);
+    model->settings = base;
+    if (checkpoint_has(model->source, OWN_CONFIG)) {
+        json_document document;
+        diffcut_status status = checkpoint_json(model->source, OWN_CONFIG, &document, diag);
+        if (status != DIFFCUT_OK) {
+            return status;
+        }
+        status = model_settings_read(document.root, config, &base, &model->settings, diag);
+        json_document_free(&document);
+        if (status != DIFFCUT_OK) {
+            return status;
+        }
+    }
+    if (!known && model->settings.family != MODEL_PIXEL) {
+        return diag_fail(diag, DIFFCUT_ERROR_UNSUPPORTED,
+                         UNET_CONFIG ": in_channels is %u; 4 is supported, or what " OWN_CONFIG
+                                     " says of a pixel_unshuffle first stage",
+                         config->in_channels);
+    }
+    if (model->settings.name[0] == '\0') {
+        name_by_folder(model);
+    }
+    return DIFFCUT_OK;
+}
+
+static diffcut_status choose_hook(diffcut_model *model, diffcut_diagnostics *diag) {
+    const unet_plan *plan = unet_get_plan(model->network);
+    if (model->settings.hook[0] == '\0') {
+        return unet_plan_default_hook(plan, &model->hook, diag);
+    }
+    if (unet_plan_hook(plan, model->settings.hook, &model->hook, diag) != DIFFCUT_OK) {
+        return diag_prefix(diag, DIFFCUT_ERROR_MODEL, OWN_CONFIG ": hook");
+    }
+    return DIFFCUT_OK;
+}
+
+static diffcut_status check_timestep(const diffcut_model *model, diffcut_diagnostics *diag) {
+    if ((uint32_t)model->settings.timestep < model->noise.steps) {
+        return DIFFCUT_OK;
+    }
+    return diag_fail(diag, DIFFCUT_ERROR_MODEL, OWN_CONFIG ": timestep is %d, the scheduler has 0 .. %u",
+                     model->settings.timestep, model->noise.steps - 1);
+}
+
+static diffcut_status open_parts(diffcut_model *model, const char *path, const char *backend_name,
+                                 diffcut_diagnostics *diag) {
+    unet_config config;
+    diffcut_status status = checkpoint_open(path, &model->source, diag);
+    if (status == DIFFCUT_OK) {
+        status = backend_open(backend_name, &model->backend, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = read_unet(model, &config, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = read_scheduler(model, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = read_settings(model, &config, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = check_timestep(model, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = choose_hook(model, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = unet_check(model->network, model->hook.step + 1, &model->needed, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        model->parameters = checkpoint_parameters(model->source, "unet");
+    }
+    return status;
+}
+
+static void free_model(diffcut_model *model) {
+    unet_context_free(model->context);
+    unet_close(model->network);
+    if (model->backend != NULL) {
+        model->backend->ops->close(model->backend);
+    }
+    checkpoint_close(model->source);
+    (void)pthread_mutex_destroy(&model->preparing);
+    mem_free(model);
+}
+
+static diffcut_status open_model(const char *path, const diffcut_model_settings *settings, diffcut_model **out,
+                                 diffcut_diagnostics *diag) {
+    diffcut_model *model = mem_array_zero(1, sizeof *model);
+    if (model == NULL) {
+        return diag_no_memory(diag, sizeof *model, "a model");
+    }
+    if (pthread_mutex_init(&model->preparing, NULL) != 0) {
+        mem_free(model);
+        return diag_fail(diag, DIFFCUT_ERROR_MEMORY, "no memory for a model's lock");
+    }
+    atomic_init(&model->owners, 1);
+    diffcut_status status = open_parts(model, path, settings != NULL ? settings->backend : NULL, diag);
+    if (status != DIFFCUT_OK) {
+        free_model(model);
+        return status;
+    }
+    *out = model;
+    return DIFFCUT_OK;
+}
+
+diffcut_status diffcut_model_open(const char *path, const diffcut_model_settings *settings, diffcut_model **out,
+                                  diffcut_diagnostics *diagnostics) {
+    diffcut_diagnostics local;
+    diffcut_diagnostics *diag = diagnostics != NULL ? diagnostics : &local;
+    diag_clear(diag);
+    if (out == NULL) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "diffcut_model_open: out is NULL");
+    }
+    if (path != NULL) {
+        return open_model(path, settings, out, diag);
+    }
+    char *embedded;
+    diffcut_status status = model_find_embedded(&embedded, diag);
+    if (status == DIFFCUT_OK) {
+        status = open_model(embedded, settings, out, diag);
+        mem_free(embedded);
+    }
+    return status;
+}
+
+diffcut_model *diffcut_model_retain(diffcut_model *model) {
+    atomic_fetch_add_explicit(&model->owners, 1, memory_order_relaxed);
+    return model;
+}
+
+void diffcut_model_release(diffcut_model *model) {
+    if (model != NULL && atomic_fetch_sub_explicit(&model->owners, 1, memory_order_acq_rel) == 1) {
+        free_model(model);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------- use */
+
+void diffcut_model_get_info(const diffcut_model *model, diffcut_model_info *info) {
+    uint32_t stride = model->settings.factor << model->hook.level;
+    *info = (diffcut_model_info){
+        .name = model->settings.name,
+        .path = checkpoint_path(model->source),
+        .family = model_family_name(model->settings.family),
+        .first_stage = first_stage_name(model->settings.first_stage),
+        .backend = model->backend->ops->name,
+        .dtype = weight_totals_type(&model->needed),
+        .hook = model->hook.name,
+        .size = model->settings.size,
+        .multiple = stride, /* so that every token covers as many pixels as the others */
+        .timestep = model->settings.timestep,
+        .alpha = model->settings.alpha,
+        .tau = model->settings.tau,
+        .parameters_needed = model->needed.parameters,
+        .parameters_total = model->parameters,
+        .bytes_needed = model->needed.bytes,
+        .feature_channels = model->hook.channels,
+        .feature_stride = stride,
+    };
+}
+
+/* The context of zeros that a pixel model was trained with. */
+static diffcut_status make_context(diffcut_model *model, diffcut_diagnostics *diag) {
+    uint32_t tokens = model->settings.context_tokens;
+    uint32_t channels = unet_get_plan(model->network)->config.blocks[0].context_channels;
+    if (tokens == 0) {
+        return diag_fail(diag, DIFFCUT_ERROR_UNSUPPORTED,
+                         "this version has no text encoder, which the empty prompt's context needs");
+    }
+    float *zeros = mem_array_zero((size_t)tokens * channels, sizeof *zeros);
+    if (zeros == NULL) {
+        return diag_no_memory(diag, (size_t)tokens * channels * sizeof *zeros, "the context");
+    }
+    diffcut_status status =
+        unet_context_create(model->network, zeros, tokens, channels, NULL, 0, &model->context, diag);
+    mem_free(zeros);
+    return status;
+}
+
+diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream, const unet_hook *hook,
+                             const unet_context **context, diffcut_diagnostics *diag) {
+    /* A model is const to its users; what is prepared late is guarded here and never changes once prepared. */
+    diffcut_model *self = (diffcut_model *)(uintptr_t)model;
+    size_t steps = hook->step + 1;
+    diffcut_status status = DIFFCUT_OK;
+    (void)pthread_mutex_lock(&self->preparing);
+    if (self->context == NULL) {
+        status = make_context(self, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = unet_prepare(self->network, steps, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = unet_context_prepare(self->context, stream, steps, diag);
+    }
+    *context = self->context;
+    (void)pthread_mutex_unlock(&self->preparing);
+    return status;
+}

@@ -1,0 +1,67 @@
+/*
+ * unet.h - the UNet's encoder: opened from a checkpoint, prepared as far as a hook needs, run to that hook.
+ *
+ * After U-Net denoisers of latent diffusion (Rombach et al. 2022; SDXL, Podell et al. 2023) in diffusers' layout.
+ * unet_prepare and unet_context_prepare change their object and are called under its owner's lock; steps that they
+ * have prepared never change again, so unet_encode up to them may run from any number of threads meanwhile.
+ * Called by model/model, nn/encode and the parity tests.
+ */
+#ifndef DIFFCUT_NN_UNET_H
+#define DIFFCUT_NN_UNET_H
+
+#include "core/work.h"
+#include "nn/unet_plan.h"
+
+typedef struct unet unet;
+typedef struct unet_context unet_context;
+
+#define UNET_TIME_IDS 6
+
+/* Makes the plan; reads no weights. target and source must outlive it. */
+diffcut_status unet_open(backend *target, const checkpoint *source, const unet_config *config, unet **out,
+                         diffcut_diagnostics *diag);
+/* NULL is allowed. */
+void unet_close(unet *self);
+
+const unet_plan *unet_get_plan(const unet *self);
+
+/* Checks that the first `steps` steps' tensors are there with the right types and shapes, and adds them up. */
+diffcut_status unet_check(const unet *self, size_t steps, weight_totals *totals, diffcut_diagnostics *diag);
+/* Reads and prepares the weights of the first `steps` steps; those that are prepared stay. */
+diffcut_status unet_prepare(unet *self, size_t steps, diffcut_diagnostics *diag);
+
+/* What the network is told besides the picture: data (tokens, channels), and pooled (added condition only, else
+ * NULL), both copied. Keys and values are computed by unet_context_prepare, once a layer. */
+diffcut_status unet_context_create(const unet *self, const float *data, uint32_t tokens, uint32_t channels,
+                                   const float *pooled, uint32_t pooled_width, unet_context **out,
+                                   diffcut_diagnostics *diag);
+/* NULL is allowed. */
+void unet_context_free(unet_context *context);
+/* Keys and values for the first `steps` steps, whose weights are prepared. */
+diffcut_status unet_context_prepare(unet_context *context, backend_stream *stream, size_t steps,
+                                    diffcut_diagnostics *diag);
+
+typedef struct unet_input {
+    const float *noisy; /* (h, w, in_channels) */
+    uint32_t h, w;
+    int32_t timestep;
+    const unet_context *context;
+    const float *time_ids; /* UNET_TIME_IDS numbers with an added condition, else NULL */
+} unet_input;
+
+/* Receives every module's output by diffusers' name as it is made, in the order of computation. data is valid during
+ * the call: (h, w, c), or a vector as (1, 1, c). */
+typedef diffcut_status (*unet_tap_fn)(void *user, const char *module, const float *data, uint32_t h, uint32_t w,
+                                      uint32_t c);
+
+typedef struct unet_features {
+    float *data; /* (h, w, c); the caller frees it with mem_free */
+    uint32_t h, w, c;
+} unet_features;
+
+/* Runs the encoder to the hook, whose steps are prepared in network and context. tap may be NULL. NaN or infinity in
+ * the features is DIFFCUT_ERROR_NUMERIC and names the first module that made it. */
+diffcut_status unet_encode(const unet *self, backend_stream *stream, const work *w, const unet_input *input,
+                           const unet_hook *hook, unet_tap_fn tap, void *tap_user, unet_features *out);
+
+#endif

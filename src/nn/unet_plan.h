@@ -1,0 +1,88 @@
+/*
+ * unet_plan.h - a UNet's encoder as a list of steps, made from its configuration.
+ *
+ * A step is what runs between two points where the activation has one owner: a resnet, one attention, one
+ * feed-forward. It knows its module's name in diffusers, its sizes, which weights it needs and which modules' outputs
+ * pass by in it. Hooks are found here, and the network stops right after its hook's step, so steps beyond it cost
+ * neither weights nor time. Called by nn/unet and nn/unet_encode.
+ */
+#ifndef DIFFCUT_NN_UNET_PLAN_H
+#define DIFFCUT_NN_UNET_PLAN_H
+
+#include "nn/unet_config.h"
+#include "nn/weights.h"
+
+#define UNET_NAME_SIZE 96
+
+typedef enum unet_step_kind {
+    UNET_TIME, /* time embedding and added condition */
+    UNET_CONV_IN,
+    UNET_RESNET,
+    UNET_TRANSFORMER_IN,  /* an attention module's group norm and proj_in */
+    UNET_SELF_ATTENTION,  /* attn1 of a transformer block */
+    UNET_CROSS_ATTENTION, /* attn2 */
+    UNET_FEED_FORWARD,    /* ff */
+    UNET_TRANSFORMER_OUT, /* proj_out and the attention module's residual */
+    UNET_DOWNSAMPLE,
+    UNET_KIND_COUNT
+} unet_step_kind;
+
+/* A step's weights, by kind. */
+enum { TIME_LINEAR_1, TIME_LINEAR_2, TIME_ADD_1, TIME_ADD_2 };
+enum { RESNET_NORM_1, RESNET_CONV_1, RESNET_TIME, RESNET_NORM_2, RESNET_CONV_2, RESNET_SHORTCUT };
+enum { TRANSFORMER_NORM, TRANSFORMER_PROJ }; /* proj_out's step has the second only */
+enum { ATTENTION_NORM, ATTENTION_IN, ATTENTION_OUT, ATTENTION_CONTEXT };
+enum { FEED_NORM, FEED_UP, FEED_DOWN };
+enum { CONV_WEIGHT };
+#define UNET_SLOTS 6
+
+typedef struct unet_step {
+    unet_step_kind kind;
+    char name[UNET_NAME_SIZE]; /* "down_blocks.1.resnets.0"; of an attention or ff its transformer block's */
+    uint32_t in, out;          /* channels */
+    uint32_t heads;
+    uint32_t context;                    /* channels of the text context: cross-attention */
+    uint32_t level;                      /* how often the grid was halved before this step */
+    bool linear;                         /* transformer: projections are linear layers */
+    backend_weight *weights[UNET_SLOTS]; /* NULL until prepared; owned by the unet */
+} unet_step;
+
+typedef struct unet_plan {
+    unet_config config;
+    unet_step *steps;
+    size_t count;
+} unet_plan;
+
+/* A module's output that passes by in a step; its name is the step's name + suffix. */
+typedef struct unet_output {
+    const char *suffix;
+    bool grid; /* (h, w, c); else a vector, which is no hook */
+} unet_output;
+
+/* Where the network stops, and what is kept. */
+typedef struct unet_hook {
+    size_t step;
+    const char *suffix;
+    uint32_t channels;
+    uint32_t level;
+    char name[UNET_NAME_SIZE];
+} unet_hook;
+
+diffcut_status unet_plan_create(const unet_config *config, unet_plan *out, diffcut_diagnostics *diag);
+/* Frees the list, not the weights. */
+void unet_plan_free(unet_plan *plan);
+
+/* The outputs that a step of this plan has. */
+const unet_output *unet_step_outputs(const unet_plan *plan, const unet_step *step, size_t *count);
+
+/* What each slot holds; unused slots are WEIGHT_FORM_ABSENT. */
+void unet_step_needs(const unet_plan *plan, const unet_step *step, weight_need needs[UNET_SLOTS]);
+
+/* The hook of this name; DIFFCUT_ERROR_ARGUMENT with the nearest names when there is none. */
+diffcut_status unet_plan_hook(const unet_plan *plan, const char *name, unet_hook *out, diffcut_diagnostics *diag);
+
+/* The paper's hook: self-attention of the last transformer block of the last attention, in the last block, or in the
+ * one before where that is a plain DownBlock2D. DIFFCUT_ERROR_UNSUPPORTED when neither has attention. */
+diffcut_status unet_plan_default_hook(const unet_plan *plan, unet_hook *out, diffcut_diagnostics *diag);
+
+#endif

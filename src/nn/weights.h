@@ -1,0 +1,48 @@
+/*
+ * weights.h - from a checkpoint's tensors to a backend's weights.
+ *
+ * A network says what it needs (names, form, shape); here it is looked up, checked (missing, wrong shape, wrong
+ * dtype, NaN or infinity: each names the tensor), and given to the backend. Called by nn/unet.
+ */
+#ifndef DIFFCUT_NN_WEIGHTS_H
+#define DIFFCUT_NN_WEIGHTS_H
+
+#include "backend/backend.h"
+#include "model/checkpoint.h"
+
+#define WEIGHT_MAX_PARTS 3
+
+/* One weight of a module. Its tensors are prefix + part + ".weight" and, with bias, ".bias". */
+typedef struct weight_need {
+    /* Names below the module; several are stacked along `out` (to_q, to_k, to_v), one product instead of three. */
+    const char *parts[WEIGHT_MAX_PARTS];
+    enum weight_form {
+        WEIGHT_FORM_ABSENT,  /* this slot is not used */
+        WEIGHT_FORM_LINEAR,  /* (out, in) */
+        WEIGHT_FORM_POINT,   /* (out, in, 1, 1): a 1x1 convolution, run as a linear layer */
+        WEIGHT_FORM_CONV3X3, /* (out, in, 3, 3) */
+        WEIGHT_FORM_NORM     /* (out) and (out) */
+    } form;
+    uint32_t out, in; /* of each part */
+    bool bias;
+} weight_need;
+
+/* What a set of weights takes on disk. */
+typedef struct weight_totals {
+    uint64_t parameters;
+    uint64_t bytes;
+    unsigned types; /* bit 1 << dtype for each element type that occurs */
+} weight_totals;
+
+/* Looks the tensors up and checks type and shape, without touching their data; adds them to totals. */
+diffcut_status weight_check(const checkpoint *source, const char *component, const char *prefix,
+                            const weight_need *need, weight_totals *totals, diffcut_diagnostics *diag);
+
+/* Checks the numbers and makes the backend's weight. The caller destroys it. */
+diffcut_status weight_load(const checkpoint *source, const char *component, const char *prefix,
+                           const weight_need *need, backend *target, backend_weight **out, diffcut_diagnostics *diag);
+
+/* "F32", "F16", "BF16" or "mixed". */
+const char *weight_totals_type(const weight_totals *totals);
+
+#endif
