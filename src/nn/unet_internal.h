@@ -4,11 +4,14 @@
 
 #include "nn/unet.h"
 
+#include <stdatomic.h>
+
 struct unet {
     backend *backend;
     const checkpoint *source;
     unet_plan plan;
-    size_t prepared; /* steps whose weights are there */
+    /* Steps whose weights are there. Only grows, under the owner's lock; a run reads it without. */
+    atomic_size_t prepared;
 };
 
 struct unet_context {
@@ -17,7 +20,7 @@ struct unet_context {
     float *pooled;
     uint32_t tokens, channels;
     backend_buffer **keys_values; /* by step: (tokens, 2 c), keys first; NULL where a step has none */
-    size_t prepared;
+    atomic_size_t prepared;       /* as above: steps whose keys and values are there */
 };
 
 #endif

@@ -313,8 +313,8 @@ static void test_many_sessions_share_a_model(void **state) {
 static void test_every_failing_allocation_is_reported(void **state) {
     (void)state;
     bool done = false;
-    /* Every allocation of the opening, then a stride, since the run's are alike. */
-    for (long n = 0; !done && n < 100000; n += n < 150 ? 1 : 23) {
+    /* Every one of the first, then a stride, since those of the weights and the run are alike. */
+    for (long n = 0; !done && n < 100000; n += n < 60 ? 1 : 61) {
         diffcut_model *model = NULL;
         backend_stream *stream = NULL;
         diffcut_diagnostics diag = {.message = ""};
