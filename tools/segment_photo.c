@@ -27,9 +27,10 @@ typedef struct work_piece {
     diffcut_labels tokens; /* of the tau at hand */
     diffcut_labels labels;
     diffcut_segment_info *segments;
-    summary_times times;
-    text note;    /* the remarks of all stages */
-    text results; /* JSON objects of the taus done, comma-separated */
+    summary_times times;  /* of the tau at hand, with what all share */
+    double write_seconds; /* of all tau so far */
+    text note;            /* the remarks of all stages */
+    text results;         /* JSON objects of the taus done, comma-separated */
     text path;
     diffcut_diagnostics diagnostics; /* why it failed */
     size_t failed_size;              /* bytes of the write that failed; 0: it was no write */
@@ -190,6 +191,7 @@ static diffcut_status one_tau(work_piece *p, double tau, const double shared[DIF
         status = write_outputs(p, tau);
     }
     p->times.write = progress_clock() - writing;
+    p->write_seconds += p->times.write;
     p->times.total = progress_clock() - p->started;
     if (status != DIFFCUT_OK) {
         return status;
@@ -252,6 +254,9 @@ void segment_report_failure(segment_run *run, const char *path, const char *mess
 static void report_success(work_piece *p) {
     const segment_run *run = p->run;
     const console *says = &run->options.says;
+    diffcut_session_times(run->engine.session, p->times.stages);
+    p->times.write = p->write_seconds;
+    p->times.total = progress_clock() - p->started;
     if (p->note.length > 0 && !says->quiet) {
         console_error(says, photo_name(p->item->path), text_string(&p->note));
     }

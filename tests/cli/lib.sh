@@ -10,7 +10,7 @@ set -u
 export LC_ALL=C TERM=dumb
 unset DIFFCUT_MODELS
 here=$SOURCE_DIR/tests/cli
-work=$(mktemp -d "${TMPDIR:-/tmp}/diffcut-cli.XXXXXX")
+work=$(mktemp -d -t diffcut-cli.XXXXXX)
 kept=$work/kept # what the last run wrote
 mkdir "$kept" "$work/in"
 cd "$work/in" || exit 1

@@ -64,6 +64,10 @@ python '
 line = json.loads(out)
 assert [r["tau"] for r in line["results"]] == [0.2, 0.9], line
 assert line["results"][0]["segments"] <= line["results"][1]["segments"], line
+seconds = line["seconds"]
+assert sum(v for k, v in seconds.items() if k != "total") <= seconds["total"] * 1.01, seconds
+one = json.load(open("taus/small.tau0.2.json"))["seconds"]
+assert one["refine"] < seconds["refine"] and one["features"] == seconds["features"], (one, seconds)
 assert line["results"][1]["outputs"]["labels"] == "taus/small.tau0.9.png", line
 assert json.load(open("taus/small.tau0.9.json"))["settings"]["tau"] == 0.9
 '
