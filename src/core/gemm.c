@@ -9,9 +9,10 @@
 #include <dnnl.h>
 #include <pthread.h>
 #include <stdio.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
+
+/* oneDNN is built with OpenMP, also where this library is not: then these are reached through it alone. */
+extern int omp_get_max_threads(void) __attribute__((weak));
+extern void omp_set_num_threads(int threads) __attribute__((weak));
 #endif
 
 /* Rows of one tile: enough to hide the library's packing of B, few enough to feed many threads. A constant, so that
@@ -80,6 +81,19 @@ const char *gemm_library(void) {
 
 #endif
 
+/* Each tile is one thread's work: keeps the library from opening a team of its own, here and in the workers, which
+ * inherit the setting. It belongs to the calling thread; returns what it was, to be put back. */
+static int set_library_threads(int threads) {
+#ifdef DIFFCUT_HAVE_DNNL
+    if (omp_get_max_threads != NULL && omp_set_num_threads != NULL) {
+        int before = omp_get_max_threads();
+        omp_set_num_threads(threads);
+        return before;
+    }
+#endif
+    return threads;
+}
+
 static void run_tile(void *context, size_t piece) {
     struct gemm_task *task = context;
     size_t row = piece * GEMM_TILE_ROWS;
@@ -93,16 +107,9 @@ static diffcut_status gemm(uint32_t threads, struct gemm_task *task, diffcut_dia
     if (task->rows == 0 || task->cols == 0) {
         return DIFFCUT_OK;
     }
-#if defined(DIFFCUT_HAVE_DNNL) && defined(_OPENMP)
-    /* Each tile is one thread's work: keep the library from opening a team of its own, here and in the workers,
-     * which inherit the setting. It belongs to the calling thread and is put back. */
-    int library_threads = omp_get_max_threads();
-    omp_set_num_threads(1);
-#endif
+    int before = set_library_threads(1);
     parallel_for(threads, (task->rows + GEMM_TILE_ROWS - 1) / GEMM_TILE_ROWS, run_tile, task);
-#if defined(DIFFCUT_HAVE_DNNL) && defined(_OPENMP)
-    omp_set_num_threads(library_threads);
-#endif
+    (void)set_library_threads(before);
     if (atomic_load(&task->failures) != 0) {
         return diag_fail(diag, DIFFCUT_ERROR_MEMORY, "%s could not compute a %zu x %zu x %zu product", gemm_library(),
                          task->rows, task->cols, task->inner);

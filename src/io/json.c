@@ -282,7 +282,7 @@ static diffcut_status list_at(json_view view, const char *key, size_t max_count,
 
 diffcut_status json_get_text_list(json_view view, const char *key, size_t max_count, const char **out, size_t *count,
                                   diffcut_diagnostics *diag) {
-    const json_t *list;
+    const json_t *list = NULL;
     diffcut_status status = list_at(view, key, max_count, &list, diag);
     if (status != DIFFCUT_OK) {
         return status;
@@ -316,7 +316,7 @@ static diffcut_status items(json_view view, const char *key, const json_t *list,
 
 diffcut_status json_get_uint_list(json_view view, const char *key, uint32_t min, uint32_t max, size_t max_count,
                                   uint32_t *out, size_t *count, diffcut_diagnostics *diag) {
-    const json_t *list;
+    const json_t *list = NULL;
     diffcut_status status = list_at(view, key, max_count, &list, diag);
     if (status == DIFFCUT_OK) {
         status = items(view, key, list, min, max, out, diag);
@@ -361,7 +361,7 @@ static diffcut_status spread(json_view view, const char *key, const json_t *valu
         }
         return items(view, key, value, min, max, out, diag);
     }
-    uint32_t number;
+    uint32_t number = 0;
     diffcut_status status = to_uint(view, key, value, min, max, &number, diag);
     for (size_t i = 0; i < count && status == DIFFCUT_OK; i++) {
         out[i] = number;

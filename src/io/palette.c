@@ -26,8 +26,8 @@
 
 #define HUE_OF_LABEL_0 0.70 /* of the full turn: blue */
 #define LIGHTNESS_OF_LABEL_0 0.35
-#define LIGHTNESS_LOW 0.50
-#define LIGHTNESS_SPAN 0.36
+#define LIGHTNESS_LOW 0.54
+#define LIGHTNESS_SPAN 0.33
 #define CHROMA 0.155
 #define CHROMA_STEP 0.97 /* factor until the screen can show the colour */
 #define TWO_PI 6.283185307179586

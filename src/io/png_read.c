@@ -149,15 +149,17 @@ static diffcut_status png_take_rgb(void *user, const png_reader *reader, const u
     return DIFFCUT_OK;
 }
 
-static int png_rgb_format(png_reader *reader) {
+/* Reads on to the pixels to see whether a tRNS chunk makes some of them transparent. */
+static diffcut_status png_choose_rgb_format(png_reader *reader, diffcut_diagnostics *diag) {
     struct spng_trns transparency;
-    bool has_alpha = reader->header.color_type == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA ||
-                     reader->header.color_type == SPNG_COLOR_TYPE_TRUECOLOR_ALPHA ||
-                     spng_get_trns(reader->context, &transparency) == 0;
-    if (reader->header.bit_depth == 16) {
-        return SPNG_FMT_RGBA16;
+    int code = spng_get_trns(reader->context, &transparency);
+    if (code != 0 && code != SPNG_ECHUNKAVAIL) {
+        return spng_context_fail(code, diag);
     }
-    return has_alpha ? SPNG_FMT_RGBA8 : SPNG_FMT_RGB8;
+    bool has_alpha = code == 0 || reader->header.color_type == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA ||
+                     reader->header.color_type == SPNG_COLOR_TYPE_TRUECOLOR_ALPHA;
+    reader->format = reader->header.bit_depth == 16 ? SPNG_FMT_RGBA16 : has_alpha ? SPNG_FMT_RGBA8 : SPNG_FMT_RGB8;
+    return DIFFCUT_OK;
 }
 
 diffcut_status image_decode_png(const uint8_t *data, size_t size, uint64_t max_pixels, diffcut_image *out,
@@ -168,11 +170,14 @@ diffcut_status image_decode_png(const uint8_t *data, size_t size, uint64_t max_p
     if (status != DIFFCUT_OK) {
         goto cleanup;
     }
+    status = png_choose_rgb_format(&reader, diag);
+    if (status != DIFFCUT_OK) {
+        goto cleanup;
+    }
     status = image_allocate(reader.header.width, reader.header.height, &image, diag);
     if (status != DIFFCUT_OK) {
         goto cleanup;
     }
-    reader.format = png_rgb_format(&reader);
     status = png_decode(&reader, SPNG_DECODE_TRNS, png_take_rgb, &image, diag);
     if (status != DIFFCUT_OK) {
         goto cleanup;

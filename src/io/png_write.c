@@ -5,10 +5,13 @@
 
 #include "io/spng_context.h"
 
-/* Measured on label maps and overlays of the sample photos: a label map's long runs gain little from more effort, a
- * photo's overlay at 4 is within a few per cent of the default's size in half its time. */
+/* Measured: an overlay of 512x512 takes 15 ms and 410 kB with one filter at level 2, 38 ms and 378 kB with libspng's
+ * choice of filters at 4, 96 ms and 377 kB at 6. A label map of 3000x2000, whose rows resemble the one above, takes
+ * 27 ms and 57 kB filtered by it at level 6, 34 ms and 80 kB unfiltered. */
+#define PNG_PHOTO_LEVEL 2
+#define PNG_PHOTO_FILTER SPNG_FILTER_CHOICE_PAETH
 #define PNG_LABELS_LEVEL 6
-#define PNG_PHOTO_LEVEL 4
+#define PNG_LABELS_FILTER SPNG_FILTER_CHOICE_UP
 
 /* libspng's sink. */
 static int png_put(spng_ctx *context, void *user, void *data, size_t size) {
@@ -38,7 +41,7 @@ static int png_set_header(spng_ctx *context, image_png_kind kind, uint32_t width
         code = spng_set_option(context, SPNG_IMG_COMPRESSION_LEVEL, photo ? PNG_PHOTO_LEVEL : PNG_LABELS_LEVEL);
     }
     if (code == 0) {
-        code = spng_set_option(context, SPNG_FILTER_CHOICE, photo ? SPNG_FILTER_CHOICE_ALL : SPNG_FILTER_CHOICE_NONE);
+        code = spng_set_option(context, SPNG_FILTER_CHOICE, photo ? PNG_PHOTO_FILTER : PNG_LABELS_FILTER);
     }
     return code;
 }

@@ -9,6 +9,7 @@
 #include "core/memory.h"
 
 #define BLOCK_HEADER MEM_ALIGNMENT /* bytes before the block, so that it stays aligned */
+#define INFLATE_WINDOW 65536       /* bytes; zlib's is half of it at most */
 
 static void *block_allocate(size_t size) {
     if (size > SIZE_MAX - BLOCK_HEADER) {
@@ -56,7 +57,18 @@ spng_ctx *spng_context_new(int flags) {
     return spng_ctx_new2(&allocator, flags);
 }
 
+/* inflate takes its window when the stream begins, and libspng calls the failure of that a bad stream. Whether memory
+ * is short is seen by asking for as much again. */
+static bool memory_is_short(void) {
+    void *window = mem_array(INFLATE_WINDOW, 1);
+    mem_free(window);
+    return window == NULL;
+}
+
 diffcut_status spng_context_fail(int code, diffcut_diagnostics *diag) {
+    if (code == SPNG_EIDAT_STREAM && memory_is_short()) {
+        code = SPNG_EMEM;
+    }
     switch (code) {
     case SPNG_EMEM:
     case SPNG_EZLIB_INIT: /* zlib's own start fails for want of memory only */

@@ -18,7 +18,7 @@ _Static_assert(MAX_DIM <= EIGEN_SMALL_MAX && EIGEN_SMALL_NODE > MAX_DIM, "the su
 #define MAX_PASSES 600
 #define ORTHO_ROUNDS 5
 #define ROWS_PER_PIECE 64           /* of a pass over the affinity */
-#define THREADED_ENTRIES (1U << 17) /* a pass below this many entries is not worth waking threads for */
+#define THREADED_ENTRIES (1U << 18) /* a pass below this many entries is not worth waking threads for */
 #define CANCEL_TOKENS 2048          /* from this size on a pass takes long enough to ask for cancelling */
 
 typedef struct block_state {

@@ -54,14 +54,19 @@ static double reflect(size_t n, size_t k, double *a, double *vectors, double *v)
     return alpha;
 }
 
+/* sqrt(x^2 + z^2) without hypot's care for overflow: entries are of the order of 1 at most. */
+static inline double radius(double x, double z) {
+    return sqrt(x * x + z * z);
+}
+
 /* One implicit QR step on the unreduced block low .. high of the tridiagonal (d, e); the rotations go into vectors.
  */
 static void qr_step(size_t n, size_t low, size_t high, double *d, double *e, double *vectors) {
     double delta = 0.5 * (d[high - 1] - d[high]), last = e[high - 1];
-    double shift = d[high] - last * last / (delta + copysign(hypot(delta, last), delta));
+    double shift = d[high] - last * last / (delta + copysign(radius(delta, last), delta));
     double x = d[low] - shift, z = e[low];
     for (size_t k = low; k < high; k++) {
-        double r = hypot(x, z), c = r > 0.0 ? x / r : 1.0, s = r > 0.0 ? z / r : 0.0;
+        double r = radius(x, z), c = r > 0.0 ? x / r : 1.0, s = r > 0.0 ? z / r : 0.0;
         if (k > low) {
             e[k - 1] = r;
         }

@@ -105,13 +105,11 @@ static diffcut_status prepare_source(work *w, refinement *r) {
     if (r->indices == NULL || r->x == NULL || r->y == NULL) {
         return diag_no_memory(w->diag, (size_t)width * height * sizeof *r->indices, "the labels to refine");
     }
-    for (uint32_t y = 0; y < height; y++) {
-        const uint32_t *row = labels->data + (size_t)upsample_nearest(labels->height, height, y) * labels->width;
-        for (uint32_t x = 0; x < width; x++) {
-            r->indices[(size_t)y * width + x] = row[upsample_nearest(labels->width, width, x)];
-        }
+    diffcut_status status =
+        upsample_labels(labels->width, labels->height, labels->data, width, height, r->indices, w->diag);
+    if (status == DIFFCUT_OK) {
+        status = label_set_create(r->indices, (size_t)width * height, &r->set, w->diag);
     }
-    diffcut_status status = label_set_create(r->indices, (size_t)width * height, &r->set, w->diag);
     if (status == DIFFCUT_OK) {
         label_set_indices(&r->set, (size_t)width * height, r->indices);
         r->source = (pamr_source){r->indices, width, height, r->x, r->y};
@@ -135,13 +133,7 @@ static diffcut_status prepare_result(work *w, refinement *r) {
     if (r->out == NULL) {
         return diag_no_memory(w->diag, (size_t)height * width * sizeof *r->out, "a label map");
     }
-    for (uint32_t y = 0; y < height; y++) {
-        const uint32_t *row = r->indices + (size_t)upsample_nearest(r->source.height, height, y) * r->source.width;
-        for (uint32_t x = 0; x < width; x++) {
-            r->out[(size_t)y * width + x] = r->set.labels[row[upsample_nearest(r->source.width, width, x)]];
-        }
-    }
-    return DIFFCUT_OK;
+    return upsample_labels(r->labels->width, r->labels->height, r->labels->data, width, height, r->out, w->diag);
 }
 
 /* Refines the masks of labels first .. first + count - 1 and lets them vote. */

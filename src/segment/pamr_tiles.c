@@ -192,55 +192,71 @@ static float *mask_tile(const pamr_tiles *t, size_t side, size_t tile, size_t ma
     return t->masks[side] + (tile * t->batch + mask) * TILE_AREA;
 }
 
+/* What a block of `length` samples from `start` on, of an axis of `count`, takes from inside: source .. source +
+ * taken
+ * - 1, to be put at `at`; what lies before and after repeats the ends. A block that lies outside takes the edge. */
+typedef struct axis_block {
+    size_t source, taken, at;
+} axis_block;
+
+static axis_block clip(int64_t start, size_t length, size_t count) {
+    size_t first = clamp(start, count), last = clamp(start + (int64_t)length - 1, count);
+    return (axis_block){first, last - first + 1, clamp((int64_t)first - start, length)};
+}
+
 static void fill(float *out, size_t count, float value) {
     for (size_t i = 0; i < count; i++) {
         out[i] = value;
     }
 }
 
-/* columns values of one row, all inside the image, tile by tile. */
-static void read_row(const pamr_tiles *t, size_t mask, size_t y, size_t x, size_t columns, float *restrict out) {
-    size_t tile = y / TILE_HEIGHT * t->tiles_x + x / TILE_WIDTH;
-    size_t row = y % TILE_HEIGHT * TILE_WIDTH;
-    for (size_t at = x % TILE_WIDTH; columns > 0; tile++, at = 0) {
-        size_t count = columns < TILE_WIDTH - at ? columns : TILE_WIDTH - at;
-        if (has(t->full[t->current][tile], mask)) {
-            fill(out, count, 1.0F);
-        } else if (has(t->present[t->current][tile], mask)) {
-            memcpy(out, mask_tile(t, t->current, tile, mask) + row + at, count * sizeof *out);
-        } else {
-            fill(out, count, 0.0F);
+/* The part of mask m that lies on one tile: rows x columns values from (row, column) of the tile on. */
+static void read_tile(const pamr_tiles *t, size_t mask, size_t tile, size_t row, size_t column, size_t rows,
+                      size_t columns, float *restrict out, size_t stride) {
+    bool full = has(t->full[t->current][tile], mask);
+    if (full || !has(t->present[t->current][tile], mask)) {
+        for (size_t r = 0; r < rows; r++) {
+            fill(out + r * stride, columns, full ? 1.0F : 0.0F);
         }
-        out += count;
-        columns -= count;
+        return;
     }
-}
-
-/* Which of `columns` columns from x on lie inside: from *first to before *last; those before repeat column 0. */
-static void inside(const pamr_tiles *t, int64_t x, size_t columns, size_t *first, size_t *last) {
-    int64_t low = x < 0 ? -x : 0, high = (int64_t)t->width - x;
-    *first = low < (int64_t)columns ? (size_t)low : columns;
-    *last = high < (int64_t)*first ? *first : high < (int64_t)columns ? (size_t)high : columns;
+    const float *restrict values = mask_tile(t, t->current, tile, mask) + row * TILE_WIDTH + column;
+    for (size_t r = 0; r < rows; r++) {
+        if (columns == TILE_WIDTH) { /* a constant, for the compiler */
+            memcpy(out + r * stride, values + r * TILE_WIDTH, TILE_WIDTH * sizeof *out);
+        } else {
+            for (size_t i = 0; i < columns; i++) {
+                out[r * stride + i] = values[r * TILE_WIDTH + i];
+            }
+        }
+    }
 }
 
 void pamr_tiles_read(const pamr_tiles *t, size_t mask, int64_t y, int64_t x, size_t rows, size_t columns, float *out,
                      size_t stride) {
-    size_t first, last;
-    inside(t, x, columns, &first, &last);
-    for (size_t r = 0; r < rows; r++, out += stride) {
-        size_t row = clamp(y + (int64_t)r, t->height);
-        if (last > first) {
-            read_row(t, mask, row, (size_t)(x + (int64_t)first), last - first, out + first);
+    axis_block down = clip(y, rows, t->height), across = clip(x, columns, t->width);
+    for (size_t r = 0, next; r < down.taken; r += next) {
+        size_t row = down.source + r;
+        next = TILE_HEIGHT - row % TILE_HEIGHT;
+        next = next < down.taken - r ? next : down.taken - r;
+        for (size_t c = 0, step; c < across.taken; c += step) {
+            size_t column = across.source + c;
+            step = TILE_WIDTH - column % TILE_WIDTH;
+            step = step < across.taken - c ? step : across.taken - c;
+            read_tile(t, mask, row / TILE_HEIGHT * t->tiles_x + column / TILE_WIDTH, row % TILE_HEIGHT,
+                      column % TILE_WIDTH, next, step, out + (down.at + r) * stride + across.at + c, stride);
         }
-        float edge = 0.0F;
-        if (first > 0) {
-            read_row(t, mask, row, 0, 1, &edge);
-            fill(out, first, edge);
-        }
-        if (last < columns) {
-            read_row(t, mask, row, t->width - 1, 1, &edge);
-            fill(out + last, columns - last, edge);
-        }
+    }
+    size_t right = across.at + across.taken, below = down.at + down.taken;
+    for (size_t r = down.at; r < below && across.taken < columns; r++) {
+        fill(out + r * stride, across.at, out[r * stride + across.at]);
+        fill(out + r * stride + right, columns - right, out[r * stride + right - 1]);
+    }
+    for (size_t r = 0; r < down.at; r++) {
+        memcpy(out + r * stride, out + down.at * stride, columns * sizeof *out);
+    }
+    for (size_t r = below; r < rows; r++) {
+        memcpy(out + r * stride, out + (below - 1) * stride, columns * sizeof *out);
     }
 }
 

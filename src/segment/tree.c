@@ -289,10 +289,9 @@ diffcut_status tree_build(work *w, const diffcut_features *features, const diffc
     if (status != DIFFCUT_OK) {
         return status;
     }
-    diffcut_stage stage = w->stage;
-    w->stage = DIFFCUT_STAGE_AFFINITY;
+    work_enter(w, DIFFCUT_STAGE_AFFINITY);
     status = affinity_create(w, features, settings->alpha, &tree->matrix);
-    w->stage = stage;
+    work_enter(w, DIFFCUT_STAGE_CUT);
     if (status == DIFFCUT_OK && tree->matrix == NULL) {
         tree->spans[0].solved = true; /* a constant map is one segment */
     } else if (status == DIFFCUT_OK) {

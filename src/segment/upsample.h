@@ -20,7 +20,9 @@ void upsample_half_pixel(uint32_t in, uint32_t out, upsample_tap *taps);
 /* The first and last samples of both grids coincide: align_corners=True. taps: (out). */
 void upsample_corners(uint32_t in, uint32_t out, upsample_tap *taps);
 
-/* The input sample under the centre of output sample i ("nearest-exact"). */
-uint32_t upsample_nearest(uint32_t in, uint32_t out, uint32_t i);
+/* A label map at another size: each pixel takes the input pixel under its centre ("nearest-exact").
+ * out: (out_height, out_width). */
+diffcut_status upsample_labels(uint32_t width, uint32_t height, const uint32_t *labels, uint32_t out_width,
+                               uint32_t out_height, uint32_t *out, diffcut_diagnostics *diag);
 
 #endif

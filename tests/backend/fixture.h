@@ -91,4 +91,7 @@ diffcut_status setup_run(side *s, const op_case *k, op_setup *setup);
 /* Sets up, runs and downloads; false in *intact when elements outside of y's view were written. */
 diffcut_status case_run(side *s, const op_case *k, const op_inputs *inputs, float *result, bool *intact);
 
+/* The best time of several runs, in seconds; at least 0.3 s are spent. Infinity when the case cannot run. */
+double case_time(side *s, const op_case *k);
+
 #endif

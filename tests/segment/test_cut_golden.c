@@ -107,6 +107,30 @@ static bool check_vector(const fixture *f, int alpha, const json_t *root, const 
     return good;
 }
 
+/* The range of equal indices was measured on the float vector; where the gap is small (dup16 at alpha 15: 1.7e-5) its
+ * error moves the ends. Then the fixture's own vector in double decides: true if it gives the best partition there.
+ */
+static bool same_in_double(const fixture *f, int alpha, int index) {
+    if (index < 0) {
+        return false;
+    }
+    float *value = golden_floats(golden_get(f->file, "eig2_f64_a%d", alpha)), thresholds[NCUT_THRESHOLDS];
+    uint8_t *want = golden_bytes(golden_get(f->file, "bipartition_a%d", alpha));
+    float least = INFINITY, most = -INFINITY;
+    for (size_t i = 0; i < f->tokens; i++) {
+        least = fminf(least, value[i]);
+        most = fmaxf(most, value[i]);
+    }
+    ncut_thresholds(least, most, thresholds);
+    bool same = true;
+    for (size_t i = 0; i < f->tokens; i++) {
+        same = same && (value[i] > thresholds[index]) == (want[i] != 0);
+    }
+    free(want);
+    free(value);
+    return same;
+}
+
 static bool check_split(const fixture *f, int alpha, const json_t *root, const ncut_scratch *s,
                         const ncut_split *split) {
     if (flag(root, "unstable") || flag(root, "degenerate_vector")) {
@@ -119,7 +143,7 @@ static bool check_split(const fixture *f, int alpha, const json_t *root, const n
     const json_t *range = json_object_get(root, "same_partition_indices");
     json_int_t first = json_integer_value(json_array_get(range, 0)),
                last = json_integer_value(json_array_get(range, 1));
-    if (split->best < first || split->best > last) {
+    if ((split->best < first || split->best > last) && !same_in_double(f, alpha, split->best)) {
         print_error("%s alpha %d: best index %d, want %d .. %d\n", f->name, alpha, split->best, (int)first,
                     (int)last);
         good = false;
@@ -274,9 +298,7 @@ static bool check_tree(const fixture *f, const char *tag, const json_t *cut, con
         size_t size = (size_t)(json_integer_value(json_object_get(want, "size")) +
                                json_integer_value(json_object_get(want, "dropped")));
         good = want != NULL && split == flag(want, "split") && (isnan(cost) || fabs(node->cost - cost) <= 2e-5);
-        bool whole = node->level > 0; /* at the root `dropped` is 0 whatever happens */
-        good = good && node->level == json_integer_value(json_object_get(want, "level")) &&
-               (!whole || node->tokens == size || node->tokens <= f->tokens);
+        good = good && node->level == json_integer_value(json_object_get(want, "level")) && node->tokens == size;
         if (!good) {
             print_error("%s %s node %zu: cost %.9g of %u tokens, level %u; want %.9g of %zu\n", f->name, tag,
                         seen - 1, node->cost, node->tokens, node->level, cost, size);

@@ -1,0 +1,16 @@
+/*
+ * commands.h - the subcommands, one file each. main.c lists them; a new one is a file, a line here and a line there.
+ */
+#ifndef DIFFCUT_TOOLS_COMMANDS_H
+#define DIFFCUT_TOOLS_COMMANDS_H
+
+#include "options.h"
+
+extern const command command_segment;
+extern const command command_features;
+extern const command command_cut;
+extern const command command_refine;
+extern const command command_model_info;
+extern const command command_bench;
+
+#endif

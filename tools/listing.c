@@ -1,0 +1,353 @@
+/* listing.c - see listing.h. */
+#include "listing.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+enum { PIECE_NAMES = 4096, MAX_DEPTH = 256 }; /* names sorted at a time; folders within folders */
+
+/* An open folder and the sorted piece of its names that is being handed out. */
+typedef struct level {
+    DIR *folder;
+    char **names;
+    size_t count, next;
+    size_t path_length; /* of the folder in listing.path */
+    size_t name_length; /* of the folder in listing.relative */
+} level;
+
+struct listing {
+    const listing_settings *settings;
+    size_t next_argument;
+    FILE *list; /* of --files-from */
+    bool list_opened;
+    char *line;
+    size_t line_capacity;
+    level *levels;
+    size_t depth;
+    text path;     /* of the item */
+    text relative; /* of the item, below the output folder */
+    text reason;
+    struct stat skip;
+    bool has_skip;
+};
+
+listing *listing_open(const listing_settings *settings) {
+    listing *l = calloc(1, sizeof *l);
+    if (l == NULL) {
+        return NULL;
+    }
+    l->settings = settings;
+    l->levels = calloc(MAX_DEPTH, sizeof *l->levels);
+    if (l->levels == NULL) {
+        free(l);
+        return NULL;
+    }
+    l->has_skip = settings->skip_folder != NULL && stat(settings->skip_folder, &l->skip) == 0;
+    return l;
+}
+
+static void free_names(level *at) {
+    for (size_t i = at->next; i < at->count; i++) {
+        free(at->names[i]);
+    }
+    at->next = 0;
+    at->count = 0;
+}
+
+static void leave_folder(listing *l) {
+    level *at = &l->levels[--l->depth];
+    free_names(at);
+    free(at->names);
+    (void)closedir(at->folder);
+    *at = (level){0};
+}
+
+void listing_close(listing *l) {
+    if (l == NULL) {
+        return;
+    }
+    while (l->depth > 0) {
+        leave_folder(l);
+    }
+    if (l->list != NULL && l->list != stdin) {
+        (void)fclose(l->list);
+    }
+    free(l->levels);
+    free(l->line);
+    text_free(&l->path);
+    text_free(&l->relative);
+    text_free(&l->reason);
+    free(l);
+}
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+/* The dot of a photo's extension in a base name, or NULL. */
+static const char *photo_extension(const char *name) {
+    static const char *const extensions[] = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"};
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot != NULL && dot != name && i < sizeof extensions / sizeof *extensions; i++) {
+        if (strcasecmp(dot, extensions[i]) == 0) {
+            return dot;
+        }
+    }
+    return NULL;
+}
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static listing_result fail(listing *l, listing_item *item, const char *reason) {
+    text_clear(&l->reason);
+    text_add(&l->reason, reason);
+    *item = (listing_item){.path = text_string(&l->path), .error = text_string(&l->reason)};
+    return LISTING_ERROR;
+}
+
+/* The item of listing.path, its outputs named after listing.relative. */
+static listing_result photo(listing *l, listing_item *item) {
+    const char *extension = l->settings->full_names ? NULL : photo_extension(base_name(text_string(&l->relative)));
+    if (extension != NULL) {
+        l->relative.length = (size_t)(extension - l->relative.data);
+        l->relative.data[l->relative.length] = '\0';
+    }
+    if (l->path.failed || l->relative.failed) {
+        return fail(l, item, "out of memory");
+    }
+    *item = (listing_item){.path = text_string(&l->path), .name = text_string(&l->relative)};
+    return LISTING_PHOTO;
+}
+
+/* Opens the folder listing.path. False with errno set if that cannot be. */
+static bool enter_folder(listing *l) {
+    if (l->depth == MAX_DEPTH) {
+        errno = ELOOP;
+        return false;
+    }
+    level *at = &l->levels[l->depth];
+    *at = (level){.path_length = l->path.length, .name_length = l->relative.length};
+    at->names = calloc(PIECE_NAMES, sizeof *at->names);
+    at->folder = at->names != NULL ? opendir(text_string(&l->path)) : NULL;
+    if (at->folder == NULL) {
+        free(at->names);
+        return false;
+    }
+    l->depth++;
+    return true;
+}
+
+/* The next piece of the folder's names, sorted; 0 names at its end. False with errno set on a read error. */
+static bool read_piece(level *at) {
+    at->next = 0;
+    at->count = 0;
+    while (at->count < PIECE_NAMES) {
+        errno = 0;
+        const struct dirent *entry = readdir(at->folder);
+        if (entry == NULL) {
+            if (errno != 0) {
+                return false;
+            }
+            break;
+        }
+        if (entry->d_name[0] == '.') { /* ".", ".." and what is hidden */
+            continue;
+        }
+        at->names[at->count] = strdup(entry->d_name);
+        if (at->names[at->count] == NULL) {
+            return false;
+        }
+        at->count++;
+    }
+    qsort(at->names, at->count, sizeof *at->names, compare_names);
+    return true;
+}
+
+/* Makes path and relative those of a name in the folder `at`. */
+static void set_entry(listing *l, const level *at, const char *name) {
+    l->path.length = at->path_length;
+    if (l->path.length > 0 && l->path.data[l->path.length - 1] != '/') {
+        text_add(&l->path, "/");
+    }
+    text_add(&l->path, name);
+    l->relative.length = at->name_length;
+    text_add(&l->relative, at->name_length > 0 ? "/" : "");
+    text_add(&l->relative, name);
+}
+
+static bool is_skipped(const listing *l, const struct stat *info) {
+    return l->has_skip && info->st_dev == l->skip.st_dev && info->st_ino == l->skip.st_ino;
+}
+
+/* One step in the innermost folder: LISTING_END means that nothing came of it, and there may be more. */
+static listing_result step_folder(listing *l, listing_item *item) {
+    level *at = &l->levels[l->depth - 1];
+    if (at->next == at->count) {
+        const bool read = read_piece(at);
+        const int reason = errno;
+        if (!read || at->count == 0) {
+            l->path.length = at->path_length; /* the folder, for the message */
+            l->path.data[l->path.length] = '\0';
+            leave_folder(l);
+            return read ? LISTING_END : fail(l, item, strerror(reason));
+        }
+    }
+    char *name = at->names[at->next++];
+    set_entry(l, at, name);
+    struct stat info = {0};
+    const bool link = lstat(text_string(&l->path), &info) == 0 && S_ISLNK(info.st_mode);
+    const bool known = !link || stat(text_string(&l->path), &info) == 0;
+    const bool looks = photo_extension(name) != NULL;
+    free(name);
+    if (known && S_ISDIR(info.st_mode)) {
+        if (!link && !is_skipped(l, &info) && !enter_folder(l)) {
+            return fail(l, item, strerror(errno));
+        }
+        return LISTING_END;
+    }
+    return looks ? photo(l, item) : LISTING_END; /* a dangling link or a pipe is reported by whoever reads it */
+}
+
+/* What was named: a folder is entered, anything else is a photo. */
+static listing_result take_named(listing *l, listing_item *item) {
+    struct stat info;
+    if (stat(text_string(&l->path), &info) == 0 && S_ISDIR(info.st_mode)) {
+        return enter_folder(l) ? LISTING_END : fail(l, item, strerror(errno));
+    }
+    return photo(l, item);
+}
+
+/* The last part of a folder's path, "" where that is no name: ".", "..", "/". */
+static void add_folder_name(text *out, const char *path) {
+    size_t end = strlen(path);
+    while (end > 0 && path[end - 1] == '/') {
+        end--;
+    }
+    size_t start = end;
+    while (start > 0 && path[start - 1] != '/') {
+        start--;
+    }
+    const size_t length = end - start;
+    const bool dots = (length == 1 && path[start] == '.') || (length == 2 && memcmp(path + start, "..", 2) == 0);
+    text_add_bytes(out, path + start, dots ? 0 : length);
+}
+
+/* With one argument, a folder's photos go straight below the output folder; with several, below a folder of its
+ * name, as cp -r does. */
+static listing_result take_argument(listing *l, listing_item *item) {
+    const char *argument = l->settings->arguments[l->next_argument++];
+    text_clear(&l->path);
+    text_clear(&l->relative);
+    text_add(&l->path, argument);
+    if (strcmp(argument, "-") == 0) {
+        text_add(&l->relative, "stdin");
+        *item = (listing_item){.path = text_string(&l->path), .name = text_string(&l->relative)};
+        return LISTING_PHOTO;
+    }
+    struct stat info;
+    if (stat(argument, &info) == 0 && S_ISDIR(info.st_mode)) {
+        if (l->settings->argument_count > 1 || l->settings->files_from != NULL) {
+            add_folder_name(&l->relative, argument);
+        }
+    } else {
+        text_add(&l->relative, base_name(argument));
+    }
+    return take_named(l, item);
+}
+
+/* A list's names keep their folders as written, less what would lead out of the output folder. */
+static void add_listed_name(text *out, const char *path) {
+    for (const char *part = path; *part != '\0';) {
+        const size_t length = strcspn(part, "/");
+        const bool dots = (length == 1 && part[0] == '.') || (length == 2 && part[0] == '.' && part[1] == '.');
+        if (length > 0 && !dots) {
+            text_add(out, out->length > 0 ? "/" : "");
+            text_add_bytes(out, part, length);
+        }
+        part += length;
+        part += strspn(part, "/");
+    }
+}
+
+static listing_result take_listed(listing *l, listing_item *item) {
+    const char *file = l->settings->files_from;
+    if (!l->list_opened) {
+        l->list_opened = true;
+        l->list = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
+        if (l->list == NULL) {
+            const int reason = errno;
+            text_clear(&l->path);
+            text_add(&l->path, file);
+            return fail(l, item, strerror(reason));
+        }
+    }
+    if (l->list == NULL) {
+        return LISTING_END;
+    }
+    const char separator = l->settings->nul_separated ? '\0' : '\n';
+    errno = 0;
+    ssize_t length = getdelim(&l->line, &l->line_capacity, separator, l->list);
+    if (length < 0) {
+        const bool failed = ferror(l->list) != 0;
+        const int reason = errno;
+        if (l->list != stdin) {
+            (void)fclose(l->list);
+        }
+        l->list = NULL;
+        text_clear(&l->path);
+        text_add(&l->path, file);
+        return failed ? fail(l, item, strerror(reason)) : LISTING_END;
+    }
+    if (length > 0 && l->line[length - 1] == separator) {
+        l->line[--length] = '\0';
+    }
+    if (length == 0) {
+        return LISTING_END;
+    }
+    text_clear(&l->path);
+    text_clear(&l->relative);
+    text_add(&l->path, strcmp(l->line, "-") == 0 ? "./-" : l->line); /* in a list "-" is a file's name */
+    add_listed_name(&l->relative, l->line);
+    if ((size_t)length != strlen(l->line)) {
+        return fail(l, item, "the list holds a NUL byte; use -0 for a list with NUL after each name");
+    }
+    return take_named(l, item);
+}
+
+listing_result listing_next(listing *l, listing_item *item) {
+    for (;;) {
+        const bool arguments_left = l->next_argument < l->settings->argument_count;
+        listing_result result = LISTING_END;
+        if (l->depth > 0) {
+            result = step_folder(l, item);
+        } else if (arguments_left) {
+            result = take_argument(l, item);
+        } else if (l->settings->files_from != NULL && (!l->list_opened || l->list != NULL)) {
+            result = take_listed(l, item);
+        } else {
+            return LISTING_END;
+        }
+        if (result != LISTING_END) {
+            return result;
+        }
+    }
+}
+
+size_t listing_count(const listing_settings *settings, bool (*stop)(void)) {
+    listing *l = listing_open(settings);
+    size_t count = 0;
+    listing_item item;
+    while (l != NULL && !stop() && listing_next(l, &item) != LISTING_END) {
+        count++;
+    }
+    listing_close(l);
+    return count;
+}

@@ -1,0 +1,246 @@
+/* output.c - see output.h. */
+#include "output.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "values.h"
+
+static const char *const kind_names[OUTPUT_KIND_COUNT + 1] = {
+    [OUTPUT_LABELS] = "labels", [OUTPUT_OVERLAY] = "overlay",   [OUTPUT_COCO] = "coco",
+    [OUTPUT_NPY] = "npy",       [OUTPUT_FEATURES] = "features", [OUTPUT_SUMMARY] = "json",
+};
+static const char *const kind_endings[OUTPUT_KIND_COUNT] = {
+    [OUTPUT_LABELS] = ".png", [OUTPUT_OVERLAY] = ".overlay.png",   [OUTPUT_COCO] = ".coco.json",
+    [OUTPUT_NPY] = ".npy",    [OUTPUT_FEATURES] = ".features.npy", [OUTPUT_SUMMARY] = ".json",
+};
+
+const char *output_kind_name(output_kind kind) {
+    return kind_names[kind];
+}
+
+bool output_parse_kinds(const char *argument, void *target, text *error) {
+    unsigned kinds = 0;
+    char item[32];
+    for (size_t i = 0; value_list_item(argument, i, item, sizeof item); i++) {
+        int kind = 0;
+        while (kind < OUTPUT_KIND_COUNT && strcmp(kind_names[kind], item) != 0) {
+            kind++;
+        }
+        if (kind == OUTPUT_KIND_COUNT) {
+            const char *near = options_nearest(item, kind_names, sizeof *kind_names);
+            text_print(error, "'%s' is none of labels, overlay, json, coco, npy, features%s%s%s", item,
+                       near != NULL ? "; did you mean '" : "", near != NULL ? near : "", near != NULL ? "'?" : "");
+            return false;
+        }
+        kinds |= 1u << kind;
+    }
+    memcpy(target, &kinds, sizeof kinds);
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------------- claims */
+
+void output_claims_free(output_claims *claims) {
+    free(claims->slots);
+    *claims = (output_claims){0};
+}
+
+/* FNV-1a, 64 bits (Fowler, Noll, Vo), finished by a mix as its low bits are weak; never 0. */
+static uint64_t hash(const char *string) {
+    uint64_t h = 0xCBF29CE484222325u;
+    for (const char *c = string; *c != '\0'; c++) {
+        h = (h ^ (unsigned char)*c) * 0x100000001B3u;
+    }
+    h ^= h >> 32;
+    return h != 0 ? h : 1;
+}
+
+/* Where h is or would be. */
+static size_t slot_of(const output_claims *claims, uint64_t h) {
+    size_t i = (size_t)h & (claims->capacity - 1);
+    while (claims->slots[i] != 0 && claims->slots[i] != h) {
+        i = (i + 1) & (claims->capacity - 1);
+    }
+    return i;
+}
+
+static bool grow(output_claims *claims) {
+    output_claims larger = {.capacity = claims->capacity > 0 ? claims->capacity * 2 : 1024, .count = claims->count};
+    larger.slots = calloc(larger.capacity, sizeof *larger.slots);
+    if (larger.slots == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < claims->capacity; i++) {
+        if (claims->slots[i] != 0) {
+            larger.slots[slot_of(&larger, claims->slots[i])] = claims->slots[i];
+        }
+    }
+    free(claims->slots);
+    *claims = larger;
+    return true;
+}
+
+/* False if the path was claimed before, or without memory to tell. */
+static bool claim(output_claims *claims, const char *path) {
+    if (4 * claims->count >= 3 * claims->capacity && !grow(claims)) {
+        return false;
+    }
+    const uint64_t h = hash(path);
+    const size_t i = slot_of(claims, h);
+    if (claims->slots[i] == h) {
+        return false;
+    }
+    claims->slots[i] = h;
+    claims->count++;
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------------- names */
+
+void output_path(const output_settings *s, const char *name, output_kind kind, double tau, text *out) {
+    const size_t length = strlen(s->folder);
+    text_clear(out);
+    text_print(out, "%s%s%s", s->folder, length > 0 && s->folder[length - 1] == '/' ? "" : "/", name);
+    if (s->taus->count > 1 && kind != OUTPUT_FEATURES) {
+        text_add(out, ".tau");
+        text_add_real(out, tau);
+    }
+    text_add(out, kind_endings[kind]);
+}
+
+static bool exists(const char *path) {
+    struct stat info;
+    return lstat(path, &info) == 0;
+}
+
+void output_identity(const char *base_name, uint64_t bytes, text *out) {
+    text_add(out, "  \"file\": ");
+    json_string(out, base_name);
+    text_print(out, ",\n  \"bytes\": %llu,\n", (unsigned long long)bytes);
+}
+
+/* Whether the start of an existing summary holds the photo's identity. What cannot be read is not held against it. */
+static bool is_of_photo(const char *summary_path, const char *base_name, uint64_t bytes) {
+    FILE *file = fopen(summary_path, "re");
+    if (file == NULL) {
+        return true;
+    }
+    char start[16384];
+    const size_t got = fread(start, 1, sizeof start - 1, file);
+    (void)fclose(file);
+    start[got] = '\0';
+    text identity = {0};
+    output_identity(base_name, bytes, &identity);
+    const bool same = identity.failed || strstr(start, text_string(&identity)) != NULL;
+    text_free(&identity);
+    return same;
+}
+
+output_state output_look(const output_settings *s, output_claims *claims, const char *name, const char *base_name,
+                         uint64_t bytes, diffcut_diagnostics *diagnostics) {
+    output_state state = s->force ? OUTPUT_WANTED : OUTPUT_PRESENT;
+    text path = {0};
+    for (size_t t = 0; t < s->taus->count; t++) {
+        for (int kind = 0; kind < OUTPUT_KIND_COUNT; kind++) {
+            const bool once = kind == OUTPUT_FEATURES && t > 0; /* does not depend on tau */
+            if ((s->kinds & 1u << kind) == 0 || once) {
+                continue;
+            }
+            output_path(s, name, (output_kind)kind, s->taus->values[t], &path);
+            if (path.failed || !claim(claims, text_string(&path))) {
+                (void)snprintf(diagnostics->message, sizeof diagnostics->message,
+                               "another photo of this run writes %.300s (--full-names keeps extensions apart)",
+                               text_string(&path));
+                state = OUTPUT_TAKEN;
+                goto cleanup;
+            }
+            if (!exists(text_string(&path))) {
+                state = OUTPUT_WANTED;
+            } else if (kind == OUTPUT_SUMMARY && !s->force && !is_of_photo(text_string(&path), base_name, bytes)) {
+                (void)snprintf(diagnostics->message, sizeof diagnostics->message,
+                               "%.300s is of another photo or version (--force replaces it)", text_string(&path));
+                state = OUTPUT_OTHERS;
+                goto cleanup;
+            }
+        }
+    }
+cleanup:
+    text_free(&path);
+    return state;
+}
+
+/* ------------------------------------------------------------------------------------------------- writing */
+
+static bool fail(diffcut_diagnostics *diagnostics, const char *path, int reason) {
+    (void)snprintf(diagnostics->message, sizeof diagnostics->message, "%.300s: cannot make this folder: %.100s", path,
+                   strerror(reason));
+    return false;
+}
+
+bool output_make_folder(const char *path, diffcut_diagnostics *diagnostics) {
+    char *copy = strdup(path);
+    if (copy == NULL) {
+        return fail(diagnostics, path, ENOMEM);
+    }
+    int reason = 0;
+    for (char *c = copy + 1; reason == 0 && copy[0] != '\0'; c++) {
+        if (*c == '/' || *c == '\0') {
+            const char kept = *c;
+            *c = '\0';
+            struct stat info;
+            if (mkdir(copy, 0777) != 0 && errno != EEXIST) {
+                reason = errno;
+                /* "Read-only" or "denied" of a folder that is there is no failure */
+                reason = stat(copy, &info) == 0 && S_ISDIR(info.st_mode) ? 0 : reason;
+            } else if (stat(copy, &info) != 0 || !S_ISDIR(info.st_mode)) {
+                reason = ENOTDIR;
+            }
+            *c = kept;
+            if (kept == '\0') {
+                break;
+            }
+        }
+    }
+    free(copy);
+    return reason == 0 ? true : fail(diagnostics, path, reason);
+}
+
+diffcut_status output_write(const output_settings *s, const char *path, const void *data, size_t size,
+                            diffcut_diagnostics *diagnostics) {
+    char *folder = strdup(path);
+    if (folder == NULL) {
+        (void)fail(diagnostics, path, ENOMEM);
+        return DIFFCUT_ERROR_MEMORY;
+    }
+    char *slash = strrchr(folder, '/');
+    if (slash != NULL && slash != folder) {
+        *slash = '\0';
+        if (!output_make_folder(folder, diagnostics)) {
+            free(folder);
+            return DIFFCUT_ERROR_IO;
+        }
+    }
+    free(folder);
+    const diffcut_status status = diffcut_write_file(path, data, size, s->force, diagnostics);
+    return status == DIFFCUT_ERROR_EXISTS ? DIFFCUT_OK : status;
+}
+
+bool output_is_hopeless(const output_settings *s, size_t size) {
+    text path = {0};
+    text_print(&path, "%s/.diffcut-probe-%ld", s->folder, (long)getpid());
+    void *zeros = calloc(size > 0 ? size : 1, 1);
+    diffcut_diagnostics ignored;
+    bool hopeless = false;
+    if (!path.failed && zeros != NULL) {
+        hopeless = diffcut_write_file(text_string(&path), zeros, size, true, &ignored) != DIFFCUT_OK;
+        (void)unlink(text_string(&path));
+    }
+    free(zeros);
+    text_free(&path);
+    return hopeless;
+}

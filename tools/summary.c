@@ -1,0 +1,170 @@
+/* summary.c - see summary.h. */
+#include "summary.h"
+
+#include <string.h>
+
+size_t summary_segments(const summary *s) {
+    size_t count = 0;
+    for (uint32_t i = 0; i < s->labels->count; i++) {
+        count += s->segments[i].area > 0 ? 1 : 0;
+    }
+    return count;
+}
+
+void summary_photo(const char *path, text *out) {
+    text_add(out, "\"photo\": ");
+    json_string(out, path);
+    if (!json_is_utf8(path)) {
+        text_add(out, ", \"photo_hex\": \"");
+        for (const char *c = path; *c != '\0'; c++) {
+            text_print(out, "%02x", (unsigned char)*c);
+        }
+        text_add(out, "\"");
+    }
+}
+
+void summary_seconds(const summary_times *times, text *out) {
+    text_add(out, "{\"decode\": ");
+    json_real(out, times->decode, 4);
+    for (int stage = 0; stage < DIFFCUT_STAGE_COUNT; stage++) {
+        text_print(out, ", \"%s\": ", diffcut_stage_name((diffcut_stage)stage));
+        json_real(out, times->stages[stage], 4);
+    }
+    text_add(out, ", \"write\": ");
+    json_real(out, times->write, 4);
+    text_add(out, ", \"total\": ");
+    json_real(out, times->total, 4);
+    text_add(out, "}");
+}
+
+/* {"labels": "OUT/rose.png", ...}: paths as the command wrote them, or names alone in a file that lies beside them.
+ */
+static void add_outputs(const summary *s, bool names_only, text *out) {
+    text path = {0};
+    const char *separator = "";
+    text_add(out, "{");
+    for (int kind = 0; kind < OUTPUT_KIND_COUNT; kind++) {
+        if ((s->outputs->kinds & 1u << kind) != 0) {
+            output_path(s->outputs, s->name, (output_kind)kind, s->settings->tau, &path);
+            text_print(out, "%s\"%s\": ", separator, output_kind_name((output_kind)kind));
+            const char *slash = strrchr(text_string(&path), '/');
+            json_string(out, names_only && slash != NULL ? slash + 1 : text_string(&path));
+            separator = ", ";
+        }
+    }
+    text_add(out, "}");
+    text_free(&path);
+}
+
+void summary_result(const summary *s, text *out) {
+    text_add(out, "{\"tau\": ");
+    text_add_real(out, s->settings->tau);
+    text_print(out, ", \"segments\": %zu, \"outputs\": ", summary_segments(s));
+    add_outputs(s, false, out);
+    text_add(out, "}");
+}
+
+static void add_model(const diffcut_model *model, text *out) {
+    diffcut_model_info info;
+    diffcut_model_get_info(model, &info);
+    text_add(out, "  \"model\": {\"name\": ");
+    json_string(out, info.name);
+    text_add(out, ", \"family\": ");
+    json_string(out, info.family);
+    text_add(out, ", \"backend\": ");
+    json_string(out, info.backend);
+    text_add(out, "},\n");
+}
+
+static void add_size(const diffcut_settings *settings, text *out) {
+    switch (settings->size_mode) {
+    case DIFFCUT_SIZE_LONG_SIDE:
+        text_print(out, "\"size\": %u", settings->size);
+        break;
+    case DIFFCUT_SIZE_SQUARE:
+        text_print(out, "\"size\": \"%ux%u\"", settings->size, settings->size);
+        break;
+    case DIFFCUT_SIZE_EXACT:
+        text_print(out, "\"size\": \"%ux%u\"", settings->size_width, settings->size_height);
+        break;
+    case DIFFCUT_SIZE_NATIVE:
+        text_add(out, "\"size\": \"native\"");
+        break;
+    }
+    text_print(out, ", \"resample\": \"%s\"",
+               settings->resample == DIFFCUT_RESAMPLE_ANTIALIAS ? "antialias" : "bilinear");
+}
+
+static const char *json_bool(bool value) {
+    return value ? "true" : "false";
+}
+
+/* The settings in the options' words, so that a run can be repeated from its summary. */
+static void add_settings(const summary *s, text *out) {
+    const diffcut_settings *settings = s->settings;
+    diffcut_model_info info;
+    diffcut_model_get_info(s->model, &info);
+    text_add(out, "  \"settings\": {");
+    add_size(settings, out);
+    text_print(out, ", \"timestep\": %d, \"seed\": %llu, \"hook\": ", settings->timestep,
+               (unsigned long long)settings->seed);
+    json_string(out, settings->hook != NULL ? settings->hook : info.hook);
+    text_add(out, ",\n    \"alpha\": ");
+    text_add_real(out, settings->alpha);
+    text_add(out, ", \"tau\": ");
+    text_add_real(out, settings->tau);
+    text_print(out, ", \"min_tokens\": %u, \"reference\": %s, \"eigen\": \"%s\"", settings->min_tokens,
+               json_bool(settings->reference), settings->eigen_solver == DIFFCUT_EIGEN_AUTO ? "auto" : "dense");
+    text_print(out, ",\n    \"refine\": %s, \"iterations\": %u, \"dilations\": [", json_bool(settings->refine),
+               settings->iterations);
+    for (uint32_t i = 0; i < settings->dilation_count; i++) {
+        text_print(out, "%s%u", i > 0 ? ", " : "", settings->dilations[i]);
+    }
+    text_print(out, "], \"median\": %u, \"refine_size\": %u},\n", settings->median, settings->refine_size);
+}
+
+static void add_segment(const diffcut_segment_info *segment, double pixels, text *out) {
+    uint8_t color[3];
+    diffcut_color(segment->label, color);
+    text_print(out, "    {\"label\": %u, \"area\": %llu, \"share\": ", segment->label,
+               (unsigned long long)segment->area);
+    json_real(out, (double)segment->area / pixels, 6);
+    text_print(out, ", \"box\": [%u, %u, %u, %u], \"mean_rgb\": [", segment->x, segment->y, segment->width,
+               segment->height);
+    for (int channel = 0; channel < 3; channel++) {
+        text_add(out, channel > 0 ? ", " : "");
+        json_real(out, (double)segment->mean_rgb[channel], 5);
+    }
+    text_print(out, "], \"color\": [%u, %u, %u]}", color[0], color[1], color[2]);
+}
+
+void summary_file(const summary *s, text *out) {
+    text_print(out, "{\n  \"diffcut\": \"%s\",\n  ", diffcut_version());
+    summary_photo(s->path, out);
+    text_add(out, ",\n");
+    output_identity(s->base_name, s->bytes, out);
+    text_print(out, "  \"width\": %u, \"height\": %u,\n", s->labels->width, s->labels->height);
+    add_model(s->model, out);
+    add_settings(s, out);
+    text_print(out, "  \"grid\": {\"width\": %u, \"height\": %u, \"channels\": %u},\n",
+               diffcut_features_width(s->features), diffcut_features_height(s->features),
+               diffcut_features_channels(s->features));
+    text_add(out, "  \"seconds\": ");
+    summary_seconds(&s->times, out);
+    if (s->note[0] != '\0') {
+        text_add(out, ",\n  \"note\": ");
+        json_string(out, s->note);
+    }
+    text_add(out, ",\n  \"outputs\": ");
+    add_outputs(s, true, out);
+    text_add(out, ",\n  \"segments\": [");
+    const char *separator = "\n";
+    for (uint32_t i = 0; i < s->labels->count; i++) {
+        if (s->segments[i].area > 0) {
+            text_add(out, separator);
+            add_segment(&s->segments[i], (double)s->labels->width * s->labels->height, out);
+            separator = ",\n";
+        }
+    }
+    text_add(out, "\n  ]\n}\n");
+}

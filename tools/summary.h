@@ -1,0 +1,50 @@
+/*
+ * summary.h - what is told of a segmented photo in JSON: the file NAME.json and the line of --json.
+ *
+ * Called by segment_photo.c.
+ */
+#ifndef DIFFCUT_TOOLS_SUMMARY_H
+#define DIFFCUT_TOOLS_SUMMARY_H
+
+#include "diffcut/diffcut.h"
+#include "output.h"
+#include "text.h"
+
+/* Seconds of a photo's steps around the library's stages. */
+typedef struct summary_times {
+    double decode, write, total;
+    double stages[DIFFCUT_STAGE_COUNT];
+} summary_times;
+
+/* One label map of a photo. */
+typedef struct summary {
+    const char *path;      /* as named on the line */
+    const char *base_name; /* of the photo */
+    uint64_t bytes;        /* of the photo's file */
+    const char *note;      /* the session's, "" for none */
+    const diffcut_model *model;
+    const diffcut_settings *settings; /* tau being this map's */
+    const diffcut_features *features;
+    const diffcut_labels *labels;
+    const diffcut_segment_info *segments; /* labels->count */
+    const output_settings *outputs;
+    const char *name; /* of the outputs */
+    summary_times times;
+} summary;
+
+/* How many labels occur. */
+size_t summary_segments(const summary *s);
+
+/* The whole NAME.json. */
+void summary_file(const summary *s, text *out);
+
+/* {"tau": 0.3, "segments": 7, "outputs": {...}}, on one line. */
+void summary_result(const summary *s, text *out);
+
+/* {"decode": 0.01, ...}, on one line. */
+void summary_seconds(const summary_times *times, text *out);
+
+/* "photo": "..." with, for a name that is no UTF-8, "photo_hex" holding its bytes. */
+void summary_photo(const char *path, text *out);
+
+#endif
