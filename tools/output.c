@@ -113,9 +113,17 @@ void output_path(const output_settings *s, const char *name, output_kind kind, d
     text_add(out, kind_endings[kind]);
 }
 
-static bool exists(const char *path) {
+bool output_exists(const char *path) {
     struct stat info;
     return lstat(path, &info) == 0;
+}
+
+uint64_t output_photo_id(const char *base_name, const char *name) {
+    const size_t digits = strspn(base_name, "0123456789");
+    if (digits > 0 && digits < 16 && (base_name[digits] == '.' || base_name[digits] == '\0')) {
+        return strtoull(base_name, NULL, 10);
+    }
+    return hash(name) >> 11; /* 53 bits: exact as a JSON double */
 }
 
 void output_identity(const char *base_name, uint64_t bytes, text *out) {
@@ -159,7 +167,7 @@ output_state output_look(const output_settings *s, output_claims *claims, const 
                 state = OUTPUT_TAKEN;
                 goto cleanup;
             }
-            if (!exists(text_string(&path))) {
+            if (!output_exists(text_string(&path))) {
                 state = OUTPUT_WANTED;
             } else if (kind == OUTPUT_SUMMARY && !s->force && !is_of_photo(text_string(&path), base_name, bytes)) {
                 (void)snprintf(diagnostics->message, sizeof diagnostics->message,

@@ -70,6 +70,12 @@ diffcut_status output_write(const output_settings *s, const char *path, const vo
  * that the next photo would fail in the same way (full disk, read-only folder). */
 bool output_is_hopeless(const output_settings *s, size_t size);
 
+bool output_exists(const char *path);
+
+/* The COCO image id: the number that a photo is named by, as COCO's own are, else one made from its outputs' name,
+ * the same in every run. */
+uint64_t output_photo_id(const char *base_name, const char *name);
+
 /* The lines of a summary that tell whose it is; output_look searches for them. */
 void output_identity(const char *base_name, uint64_t bytes, text *out);
 

@@ -89,26 +89,8 @@ static diffcut_status encode(work_piece *p, output_kind kind, const diffcut_labe
     case OUTPUT_KIND_COUNT:
         break;
     }
-    /* COCO's own photos are named by their number. Others get one from their outputs' name: the same in every run,
-     * and exact as a JSON double (53 bits). */
-    const char *digits = p->base_name;
-    const size_t count = strspn(digits, "0123456789");
-    uint64_t id = 0;
-    if (count > 0 && count < 16 && (digits[count] == '.' || digits[count] == '\0')) {
-        id = strtoull(digits, NULL, 10);
-    } else {
-        id = 0xCBF29CE484222325u; /* FNV-1a */
-        for (const char *c = p->item->name; *c != '\0'; c++) {
-            id = (id ^ (unsigned char)*c) * 0x100000001B3u;
-        }
-        id >>= 11;
-    }
-    return diffcut_encode_coco_json(labels, id, p->base_name, out, diagnostics);
-}
-
-static bool file_exists(const char *path) {
-    struct stat info;
-    return lstat(path, &info) == 0;
+    return diffcut_encode_coco_json(labels, output_photo_id(p->base_name, p->item->name), p->base_name, out,
+                                    diagnostics);
 }
 
 static diffcut_status write_output(work_piece *p, const void *data, size_t size) {
@@ -127,7 +109,7 @@ static diffcut_status write_outputs(work_piece *p, double tau) {
             continue;
         }
         output_path(s, p->item->name, (output_kind)kind, tau, &p->path);
-        if (!s->force && file_exists(text_string(&p->path))) {
+        if (!s->force && output_exists(text_string(&p->path))) {
             continue;
         }
         diffcut_buffer file = {0};
@@ -274,7 +256,11 @@ static void report_success(work_piece *p) {
         console_error(says, photo_name(p->item->path), text_string(&p->note));
     }
     if (says->verbose > 0) {
-        output_path(&run->outputs, p->item->name, OUTPUT_LABELS, run->outputs.taus->values[0], &p->path);
+        int kind = OUTPUT_LABELS; /* the first that was written */
+        while ((run->outputs.kinds & 1u << kind) == 0) {
+            kind++;
+        }
+        output_path(&run->outputs, p->item->name, (output_kind)kind, run->outputs.taus->values[0], &p->path);
         console_say(says, "%s: %zu segment%s in %.2f s -> %s%s", photo_name(p->item->path), p->segment_count,
                     p->segment_count == 1 ? "" : "s", p->times.total, text_string(&p->path),
                     run->outputs.taus->count > 1 ? ", ..." : "");

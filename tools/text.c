@@ -79,6 +79,10 @@ void text_print(text *t, const char *format, ...) {
 
 void text_add_real(text *t, double value) {
     char digits[40];
+    if (value == floor(value) && fabs(value) < 1e15) { /* 10, where the fewest digits would be 1e+01 */
+        text_print(t, "%.0f", value);
+        return;
+    }
     for (int precision = 1; precision <= 17; precision++) {
         (void)snprintf(digits, sizeof digits, "%.*g", precision, value);
         if (strtod(digits, NULL) == value) {

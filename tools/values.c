@@ -85,11 +85,14 @@ bool value_list_item(const char *string, size_t index, char *item, size_t item_s
 }
 
 int value_choice(const char *string, const char *choices) {
-    const size_t length = strlen(string);
+    const size_t length = strcspn(string, "|");
+    if (length == 0 || string[length] != '\0') {
+        return -1;
+    }
     int index = 0;
     for (const char *choice = choices; choice != NULL; index++) {
         if (strncmp(choice, string, length) == 0 && (choice[length] == '|' || choice[length] == '\0')) {
-            return length > 0 ? index : -1;
+            return index;
         }
         choice = strchr(choice, '|');
         choice = choice != NULL ? choice + 1 : NULL;

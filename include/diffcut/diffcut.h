@@ -396,7 +396,8 @@ DIFFCUT_API diffcut_status diffcut_tree_cut(diffcut_session *session, diffcut_tr
 /* The nodes so far; the pointer is valid until the tree is expanded or freed. */
 DIFFCUT_API const diffcut_tree_node *diffcut_tree_nodes(const diffcut_tree *tree, size_t *count);
 
-/* The tokens of a node, ascending; owned by the tree, valid until it is freed. */
+/* The tokens of a node, ascending; owned by the tree, valid until it is freed. The list is made on first request;
+ * NULL, with a count of 0, for a node that is not there or when memory runs out. */
 DIFFCUT_API const uint32_t *diffcut_tree_node_tokens(const diffcut_tree *tree, size_t node, size_t *count);
 
 /* Concepts: unit features averaged over each segment of `tokens` (a label map on the features' grid), not

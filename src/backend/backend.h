@@ -2,8 +2,8 @@
  * backend.h - the table of tensor operations that the networks are written in.
  *
  * A backend is a struct of function pointers. `ref` (backend/ref) is plain C, one obvious loop an operation: the
- * truth. `cpu` (backend/cpu) is the fast one; more may come (a GPU). tests/check_backend.c runs every operation of
- * every backend against `ref` over a table of shapes.
+ * truth. `cpu` (backend/cpu) is the fast one; more may come (a GPU). tests/backend/check_backend.c runs every
+ * operation of every backend against `ref` over a table of shapes.
  *
  * - Buffers are handles that the backend owns; host memory goes in and out by upload and download only. Operations
  *   never read host pointers, so a backend may live on another device.
@@ -12,7 +12,7 @@
  * - Activations are position-major: (n, h, w, c), channels innermost, so that a feature map is its own token sequence
  *   (tokens = h * w) and no transpose stands between a convolution and a linear layer. `stride` is the distance
  *   between positions in elements (>= c), so that one buffer can hold several tensors side by side (fused q, k, v;
- *   concatenation). Elements are float32 to the caller; a backend may store a reduced precision (see tensor_bytes).
+ *   concatenation). Elements are float32 to the caller; a backend may store a reduced precision.
  * - Operations take an epilogue, so that bias, time embedding, residual and activation cost no pass of their own.
  * - A stream is one session's queue and scratch memory; operations on it run in order. A backend and its weights may
  *   be used through many streams from many threads; a stream belongs to one thread at a time.

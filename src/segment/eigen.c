@@ -19,7 +19,7 @@ diffcut_status eigen_scratch_create(size_t n, diffcut_diagnostics *diag, eigen_s
         mem_free(s);
         return diag_no_memory(diag, padded * (BLOCKS * B + 2) * sizeof(double), "the eigen-solver's vectors");
     }
-    s->capacity = n;
+    s->pass_limit = EIGEN_PASS_LIMIT;
     double *next = s->memory, **single[] = {&s->scale, &s->trivial};
     for (size_t i = 0; i < 2; i++, next += padded) {
         *single[i] = next;

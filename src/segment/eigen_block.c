@@ -15,11 +15,12 @@ _Static_assert(MAX_DIM <= EIGEN_SMALL_MAX && EIGEN_SMALL_NODE > MAX_DIM, "the su
  * is asked for; below the floor the vector is not unique in effect and more digits say nothing. */
 #define VECTOR_ERROR 1e-7
 #define RESIDUAL_FLOOR 1e-11
-#define MAX_PASSES 600
 #define ORTHO_ROUNDS 5
-#define ROWS_PER_PIECE 64           /* of a pass over the affinity */
-#define THREADED_ENTRIES (1U << 18) /* a pass below this many entries is not worth waking threads for */
-#define CANCEL_TOKENS 2048          /* from this size on a pass takes long enough to ask for cancelling */
+#define ROWS_PER_PIECE 64 /* of a pass over the affinity */
+/* A pass below this many entries (1448 tokens) runs on one thread: it takes less than a millisecond, and a barrier
+ * costs several where other processes want the cores too. */
+#define THREADED_ENTRIES (1U << 21)
+#define CANCEL_TOKENS 2048 /* from this size on a pass takes long enough to ask for cancelling */
 
 typedef struct block_state {
     const eigen_graph *graph;
@@ -248,7 +249,7 @@ diffcut_status eigen_block_solve(const work *w, const eigen_graph *graph, double
     b.threads = graph->n * graph->n >= THREADED_ENTRIES ? w->threads : 1;
     fill_start(&b, start);
     *result = (eigen_block_result){.converged = false};
-    while (result->passes < MAX_PASSES) {
+    while (result->passes < scratch->pass_limit) {
         if (graph->n >= CANCEL_TOKENS) {
             diffcut_status status = work_progress(w, fraction);
             if (status != DIFFCUT_OK) {

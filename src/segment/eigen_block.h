@@ -11,6 +11,7 @@
 
 #include "segment/eigen.h"
 
+#define EIGEN_PASS_LIMIT 600
 #define EIGEN_BASIS 5 /* blocks in the subspace: 40 vectors */
 
 typedef struct eigen_block_result {
@@ -21,7 +22,7 @@ typedef struct eigen_block_result {
 } eigen_block_result;
 
 struct eigen_scratch {
-    size_t capacity;                                 /* tokens */
+    uint32_t pass_limit;                             /* passes after which the iteration gives up; tests lower it */
     double *scale, *trivial, *scaled;                /* d^-1/2 (n), q (n), d^-1/2 x (n, EIGEN_BLOCK) */
     double *basis[EIGEN_BASIS], *image[EIGEN_BASIS]; /* V and M V, blocks (n, EIGEN_BLOCK) */
     double *ritz[2], *ritz_image[2], *residual;      /* leading Ritz vectors X, M X, and M X - X theta */

@@ -106,7 +106,13 @@ static void sort_descending(size_t n, double *values, double *vectors) {
 }
 
 static bool solve(size_t n, double *a, double *values, double *vectors) {
-    double e[EIGEN_SMALL_MAX] = {0}, v[EIGEN_SMALL_MAX];
+    double e[EIGEN_SMALL_MAX] = {0}, v[EIGEN_SMALL_MAX], sum = 0.0;
+    for (size_t i = 0; i < n * n; i++) {
+        sum += a[i];
+    }
+    if (!isfinite(sum)) { /* comparisons with NaN would look like convergence */
+        return false;
+    }
     memset(vectors, 0, n * n * sizeof *vectors);
     for (size_t i = 0; i < n; i++) {
         vectors[i * n + i] = 1.0;

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Help goes to standard output, is what expected/ says, and answers even a line that is otherwise wrong.
+# shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 for page in '' segment features cut refine 'model info' bench; do

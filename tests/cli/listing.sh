@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Folders, lists and names: every photo is found, each result has one place, and none overwrites another's.
+# shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 photos
-quick=(--iterations 0 --outputs labels)
+quick=(--size 32 --iterations 0 --outputs labels)
 
 mkdir -p album/day/night album/.hidden empty
 cp small.png album/a.png

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # What exists is kept: a stopped batch goes on where it was, and only --force replaces.
+# shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 photos
-quick=(--iterations 2)
+quick=(--size 64 --iterations 2)
 
 status_of() { # status_of STATUS...: of the last run's --json lines
     python '

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Photos in, results out: which files, what they hold, and that a script meets silence.
+# shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 photos
 quick=(--iterations 2)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every mistake in the line is exit 2, with the option, the value and the range on standard error, before anything is
 # opened or written.
+# shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 wrong() { # wrong TEXT ARGUMENT...

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# The bash completion offers each command's options, all of them and no others, and words where it knows them.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck disable=SC1091
+. "$SOURCE_DIR/completions/diffcut.bash"
+shown=completion
+
+offers() { # offers WORD...: what Tab gives after these words, the last being typed
+    COMP_WORDS=(diffcut "$@")
+    COMP_CWORD=$#
+    COMPREPLY=()
+    _diffcut
+    printf '%s\n' "${COMPREPLY[@]}" | sort
+}
+
+expect() { # expect "WORD WORD" ...: as above
+    local expected
+    expected=$(tr ' ' '\n' <<<"$1" | sort)
+    shift
+    check
+    [ "$(offers "$@")" = "$expected" ] || fail "after '$*': $(offers "$@" | tr '\n' ' '), expected $expected"
+}
+
+touch rose.jpg row.txt
+mkdir roots
+expect 'segment' seg
+expect 'cut' cu
+expect 'rose.jpg' rose
+expect 'rose.jpg' segment rose
+expect 'roots rose.jpg row.txt' segment ro
+expect 'roots' segment -o ro
+expect 'roots rose.jpg row.txt' features -o ro
+expect 'info' model ''
+expect '--help --version' --
+expect '--tau --threads --timestep' segment --t
+expect '--tau --threads --timestep' rose.jpg --t
+expect '--tau --threads' cut --t
+expect 'auto dense' cut --eigen ''
+expect 'antialias' segment --resample a
+expect 'cpu' segment --backend c
+expect 'coco' segment --outputs c
+expect '' segment --tau ''
+
+for name in segment features cut refine 'model info' bench; do
+    # shellcheck disable=SC2086 # words
+    run $name --help
+    grep -oE '^  (-.,|   ) --[a-z-]+' "$kept/out" | grep -oE -- '--[a-z-]+' | sort >"$kept/expected"
+    # shellcheck disable=SC2086
+    offers $name -- >"$kept/offered"
+    check
+    diff "$kept/expected" "$kept/offered" >"$kept/diff" || fail "$name (< in --help, > offered): $(cat "$kept/diff")"
+done
