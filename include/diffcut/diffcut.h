@@ -115,10 +115,10 @@ typedef struct diffcut_decode_limits {
 
 DIFFCUT_API void diffcut_decode_limits_init(diffcut_decode_limits *limits);
 
-/* Decodes JPEG (baseline, progressive, grey, CMYK and YCCK), PNG (every colour type, 1 to 16 bits, interlaced; 16 bits
- * are rounded to 8) and WebP (still). EXIF orientation is applied, alpha is composed over white. The kind is told
- * from the content, not from a name. name is used in messages only and may be NULL; so may limits.
- * The header is checked against the limits before any pixel memory is taken. */
+/* Decodes JPEG (baseline, progressive, grey, CMYK and YCCK), PNG (every colour type, 1 to 16 bits, interlaced; 16
+ * bits are rounded to 8) and WebP (still). EXIF orientation is applied, alpha is composed over white. The kind is
+ * told from the content, not from a name. name is used in messages only and may be NULL; so may limits. The header is
+ * checked against the limits before any pixel memory is taken. */
 DIFFCUT_API diffcut_status diffcut_decode_image(const void *data, size_t size, const char *name,
                                                 const diffcut_decode_limits *limits, diffcut_image *out,
                                                 diffcut_diagnostics *diagnostics);

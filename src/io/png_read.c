@@ -224,10 +224,19 @@ static diffcut_status png_take_labels(void *user, const png_reader *reader, cons
     return DIFFCUT_OK;
 }
 
+/* A shorter file is told by the decoder to be truncated: only bytes that are there can be wrong. */
+static bool png_begins(const uint8_t *data, size_t size) {
+    static const uint8_t signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
+    return memcmp(data, signature, size < sizeof signature ? size : sizeof signature) == 0;
+}
+
 static diffcut_status png_decode_labels(const uint8_t *data, size_t size, uint64_t max_pixels, diffcut_labels *out,
                                         diffcut_diagnostics *diag) {
     if (size == 0) {
         return diag_fail(diag, DIFFCUT_ERROR_FORMAT, "the file is empty");
+    }
+    if (!png_begins(data, size)) {
+        return diag_fail(diag, DIFFCUT_ERROR_FORMAT, "not a PNG image; a label map is a palette or grey one");
     }
     png_reader reader;
     png_labels labels = {0};

@@ -126,7 +126,7 @@ def check_bar():
     shown, output, status = on_terminal("slow.png", "other.png", "text.jpg", "--iterations", "60", "-o", "bar")
     check(status == 1 and output == b"", "on a terminal: %d %r" % (status, output))
     check(re.search(r"\[[# ]{24}\] 0/3  slow\.png: \w+", shown), "no bar for the first photo: %r" % shown[-2000:])
-    check(re.search(r"\] 1/3 .*  other\.png: ", shown), "no bar for the second photo: %r" % shown[-2000:])
+    check(re.search(r"\] 1/3 .*other\.png: ", shown), "no bar for the second photo: %r" % shown[-2000:])
     check("\r\x1b[Kdiffcut: text.jpg: not a JPEG, PNG or WebP image\r\n" in shown, "error not on a line of its own")
     lines = [line for line in re.split(r"[\r\n]+", shown.replace("\x1b[K", "")) if line]
     check(all(len(line) < 100 for line in lines if line.startswith("[")), "a bar wider than the terminal")

@@ -238,7 +238,7 @@ static void what_is_no_label_map_is_named(void **state) {
     diffcut_labels labels;
     diffcut_diagnostics diag;
     assert_fails(diffcut_decode_labels("GIF89a", 6, "a.png", NULL, &labels, &diag), diag, DIFFCUT_ERROR_FORMAT,
-                 "a.png: ");
+                 "a.png: not a PNG image");
     assert_fails(diffcut_decode_labels("not a picture at all, just text", 31, "a.png", NULL, &labels, &diag), diag,
                  DIFFCUT_ERROR_FORMAT, "a.png: not a PNG image");
     assert_fails(diffcut_decode_labels(NULL, 0, "a.png", NULL, &labels, &diag), diag, DIFFCUT_ERROR_FORMAT,
