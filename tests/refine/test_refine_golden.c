@@ -247,6 +247,7 @@ static void photos_are_prepared_as_published(void **state) {
 
 int main(void) {
     if (!golden_shared_present()) {
+        printf("skipped: the golden files at " DIFFCUT_SHARED_DIR " are absent\n");
         return TEST_SKIPPED;
     }
     const struct CMUnitTest tests[] = {
