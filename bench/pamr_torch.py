@@ -3,6 +3,7 @@
 Each neighbour is a shifted view of the replicate-padded array; weights are a softmax over the stacked neighbours.
 
 usage: pamr_torch.py [--side 1024] [--segments 10] [--iterations 10] [--dilations 1,2,4,8] [--threads 2] [--repeat 3]
+                     [--summed]
 
 Prints one JSON line with the best time in seconds, by the clock and by the processor time of all threads."""
 import argparse
@@ -40,6 +41,21 @@ def refine(image, masks, dilations, iterations):
     return masks
 
 
+def refine_summed(image, masks, dilations, iterations):
+    """The same without the stack of all neighbours' masks: kinder to memory, the faster of the two."""
+    w = weights(image, dilations)
+    _, height, width = masks.shape
+    for _ in range(iterations):
+        total = torch.zeros_like(masks)
+        for i, d in enumerate(dilations):
+            padded = F.pad(masks[None], (d, d, d, d), mode="replicate")[0]
+            for j, (dy, dx) in enumerate(EIGHT):
+                y, x = d + dy * d, d + dx * d
+                total.addcmul_(padded[:, y:y + height, x:x + width], w[8 * i + j])
+        masks = total
+    return masks
+
+
 def striped_photo(side):
     """A deterministic picture of soft shapes and texture, (3, side, side) in 0..1; bench_refine.c draws the same."""
     y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
@@ -57,7 +73,9 @@ def main():
     parser.add_argument("--dilations", default="1,2,4,8")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--summed", action="store_true", help="add neighbour by neighbour instead of stacking them")
     options = parser.parse_args()
+    run = refine_summed if options.summed else refine
     torch.set_num_threads(options.threads)
     side, dilations = options.side, [int(d) for d in options.dilations.split(",")]
     image = striped_photo(side)
@@ -68,11 +86,11 @@ def main():
     with torch.inference_mode():
         for _ in range(options.repeat):
             start, start_cpu = time.perf_counter(), time.process_time()
-            refine(image, masks, dilations, options.iterations).argmax(0)
+            run(image, masks, dilations, options.iterations).argmax(0)
             best = min(best, time.perf_counter() - start)
             best_cpu = min(best_cpu, time.process_time() - start_cpu)
     print(json.dumps({"what": "pamr in PyTorch " + torch.__version__, "side": side, "segments": options.segments,
-                      "iterations": options.iterations, "dilations": dilations, "threads": options.threads,
+                      "iterations": options.iterations, "summed": options.summed, "dilations": dilations, "threads": options.threads,
                       "seconds": round(best, 4),
                       "processor_seconds": round(best_cpu, 4)}))
 
