@@ -2,7 +2,7 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
-pkg_check_modules(SPNG REQUIRED IMPORTED_TARGET spng)       # src/io/png.c
+pkg_check_modules(SPNG REQUIRED IMPORTED_TARGET spng)       # src/io/png_read.c, png_write.c
 pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)    # src/io/webp.c
 find_package(JPEG REQUIRED)                                 # src/io/jpeg.c
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson) # src/io/json.c

@@ -64,12 +64,12 @@ static int tile_product(const struct gemm_task *task, size_t row, size_t rows) {
     size_t step_col = task->transpose_b == 'T' ? task->ldb : 1;
     for (size_t r = row; r < row + rows; r++) {
         for (size_t col = 0; col < task->cols; col++) {
-            float sum = 0.0F;
+            double sum = 0.0; /* one long chain: in float, thousands of terms would lose digits */
             for (size_t k = 0; k < task->inner; k++) {
-                sum += task->a[r * task->lda + k] * task->b[col * step_col + k * step_inner];
+                sum += (double)task->a[r * task->lda + k] * task->b[col * step_col + k * step_inner];
             }
             float *out = &task->c[r * task->ldc + col];
-            *out = task->beta == 0.0F ? sum : sum + task->beta * *out;
+            *out = (float)(task->beta == 0.0F ? sum : sum + (double)task->beta * *out);
         }
     }
     return 0;

@@ -5,7 +5,8 @@ set -eu
 root=$BUILD_DIR/tests/install/root
 prefix=$root/moved
 export PKG_CONFIG_PATH="$prefix/$LIBDIR/pkgconfig"
-unset DIFFCUT_MODELS LD_LIBRARY_PATH CFLAGS LDFLAGS
+unset DIFFCUT_MODELS CFLAGS LDFLAGS
+installed_library=$prefix/$LIBDIR${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 flags="-std=c11 -Wall -Wextra -Wpedantic -Werror"
 
 fail() {
@@ -54,7 +55,7 @@ install) install_and_move ;;
 pkgconfig_shared)
     # shellcheck disable=SC2046,SC2086 # flags are words
     "$CC" $flags "$SOURCE_DIR/tests/install/consumer.c" -o "$root/shared" $("$PKG_CONFIG" --cflags --libs diffcut)
-    LD_LIBRARY_PATH=$prefix/$LIBDIR expect_run "$root/shared"
+    LD_LIBRARY_PATH=$installed_library expect_run "$root/shared"
     ;;
 pkgconfig_static)
     # Both libraries are in one folder, where -ldiffcut takes the shared one. The program goes where a command would
@@ -88,7 +89,7 @@ cxx)
     # shellcheck disable=SC2046 # flags are words
     "$CXX" -std=c++11 -Wall -Wextra -Wpedantic -Werror -x c++ "$SOURCE_DIR/tests/install/consumer.c" -x none \
         -o "$root/cxx" $("$PKG_CONFIG" --cflags --libs diffcut)
-    LD_LIBRARY_PATH=$prefix/$LIBDIR expect_run "$root/cxx"
+    LD_LIBRARY_PATH=$installed_library expect_run "$root/cxx"
     ;;
 command)
     # One binary: it needs no library of ours.
