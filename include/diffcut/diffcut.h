@@ -340,7 +340,7 @@ typedef int (*diffcut_progress_fn)(void *user, diffcut_stage stage, double fract
 typedef void (*diffcut_dump_fn)(void *user, const char *name, const float *data, const size_t *shape, size_t rank);
 
 typedef struct diffcut_session_settings {
-    uint32_t threads; /* 0: as many as the process may use (OMP_NUM_THREADS, affinity) */
+    uint32_t threads; /* 0: as many as the process may use (OMP_NUM_THREADS, affinity, cgroup quota) */
     diffcut_progress_fn progress;
     void *progress_user;
     diffcut_dump_fn dump;

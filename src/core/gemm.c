@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-/* oneDNN is built with OpenMP, also where this library is not: then these are reached through it alone. */
+/* oneDNN is built with OpenMP, which this library does not use: these are reached through it. */
 extern int omp_get_max_threads(void) __attribute__((weak));
 extern void omp_set_num_threads(int threads) __attribute__((weak));
 #endif

@@ -19,7 +19,7 @@ _Static_assert(MAX_DIM <= EIGEN_SMALL_MAX && EIGEN_SMALL_NODE > MAX_DIM, "the su
 #define ROWS_PER_PIECE 64 /* of a pass over the affinity */
 /* A pass below this many entries (1448 tokens) runs on one thread: it takes less than a millisecond, and a barrier
  * costs several where other processes want the cores too. */
-#define THREADED_ENTRIES (1U << 21)
+#define THREADED_ENTRIES (1U << 17)
 #define CANCEL_TOKENS 2048 /* from this size on a pass takes long enough to ask for cancelling */
 
 typedef struct block_state {

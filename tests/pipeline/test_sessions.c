@@ -23,7 +23,7 @@ static void *segment_in_thread(void *argument) {
     struct worker *worker = argument;
     diffcut_session_settings options;
     diffcut_session_settings_init(&options);
-    options.threads = 1;
+    options.threads = 2;
     diffcut_settings settings;
     diffcut_settings_init(&settings, worker->model);
     settings.iterations = 4;
