@@ -17,8 +17,7 @@ _Static_assert(MAX_DIM <= EIGEN_SMALL_MAX && EIGEN_SMALL_NODE > MAX_DIM, "the su
 #define RESIDUAL_FLOOR 1e-11
 #define ORTHO_ROUNDS 5
 #define ROWS_PER_PIECE 64 /* of a pass over the affinity */
-/* A pass below this many entries (1448 tokens) runs on one thread: it takes less than a millisecond, and a barrier
- * costs several where other processes want the cores too. */
+/* A pass below this many entries (362 tokens) runs on one thread: it takes less than waking another. */
 #define THREADED_ENTRIES (1U << 17)
 #define CANCEL_TOKENS 2048 /* from this size on a pass takes long enough to ask for cancelling */
 

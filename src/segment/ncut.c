@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define ROWS_PER_PIECE 64
-#define THREADED_ENTRIES (1U << 21) /* a pass below this many entries runs on one thread, as in eigen_block */
+#define THREADED_ENTRIES (1U << 17) /* a pass below this many entries runs on one thread, as in eigen_block */
 #define TIE 1e-6                    /* entries this close in magnitude are equal but for rounding */
 
 diffcut_status ncut_scratch_create(size_t n, diffcut_diagnostics *diag, ncut_scratch *out) {
