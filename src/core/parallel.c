@@ -172,9 +172,12 @@ void parallel_for_workers(uint32_t threads, size_t count, parallel_worker_fn fn,
     size_t helpers = (threads < count ? threads : count);
     team *t = helpers > 1 && !in_a_piece ? team_get(helpers - 1) : NULL;
     if (t == NULL || t->helper_count == 0) {
+        bool outer = in_a_piece;
+        in_a_piece = true; /* also in a loop of one piece: what it promises does not hang on the count */
         for (size_t piece = 0; piece < count; piece++) {
             fn(context, piece, 0);
         }
+        in_a_piece = outer;
         return;
     }
     (void)pthread_mutex_lock(&t->lock);
