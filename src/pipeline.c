@@ -10,6 +10,7 @@
 #include "nn/encode.h"
 #include "segment/concepts.h"
 #include "segment/features.h"
+#include "segment/labels.h"
 #include "segment/pamr.h"
 #include "segment/tree.h"
 #include "session.h"
@@ -22,20 +23,6 @@
 static diffcut_status check_image(const diffcut_image *image, diffcut_diagnostics *diag) {
     if (image == NULL || image->rgb == NULL || image->width == 0 || image->height == 0) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "the image is empty");
-    }
-    return DIFFCUT_OK;
-}
-
-static diffcut_status check_labels(const diffcut_labels *labels, diffcut_diagnostics *diag) {
-    if (labels == NULL || labels->data == NULL || labels->width == 0 || labels->height == 0) {
-        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "the label map is empty");
-    }
-    size_t pixels = (size_t)labels->width * labels->height;
-    for (size_t i = 0; i < pixels; i++) {
-        if (labels->data[i] >= labels->count) {
-            return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "label %u at pixel %zu, %zu is not below the count %u",
-                             labels->data[i], i % labels->width, i / labels->width, labels->count);
-        }
     }
     return DIFFCUT_OK;
 }
@@ -219,19 +206,12 @@ diffcut_status diffcut_labels_assign(diffcut_session *session, const diffcut_fea
         return DIFFCUT_ERROR_ARGUMENT;
     }
     work w = session_begin(session, DIFFCUT_STAGE_ASSIGN);
-    diffcut_status status = check_labels(tokens, w.diag);
+    diffcut_status status = labels_check(tokens, "diffcut_labels_assign", w.diag);
     if (status == DIFFCUT_OK) {
         status = check_output(out, w.diag);
     }
-    if (status == DIFFCUT_OK &&
-        (features == NULL || tokens->width != features->width || tokens->height != features->height)) {
-        status = features == NULL
-                     ? diag_fail(w.diag, DIFFCUT_ERROR_ARGUMENT, "features is NULL")
-                     : diag_fail(w.diag, DIFFCUT_ERROR_ARGUMENT, "the label map is %ux%u, the feature grid %ux%u",
-                                 tokens->width, tokens->height, features->width, features->height);
-    }
-    if (status == DIFFCUT_OK && (width == 0 || height == 0)) {
-        status = diag_fail(w.diag, DIFFCUT_ERROR_ARGUMENT, "a label map of %ux%u pixels is empty", width, height);
+    if (status == DIFFCUT_OK && features == NULL) {
+        status = diag_fail(w.diag, DIFFCUT_ERROR_ARGUMENT, "features is NULL");
     }
     if (status == DIFFCUT_OK) {
         status = concepts_assign(&w, features, tokens, width, height, out);
@@ -252,9 +232,6 @@ diffcut_status diffcut_labels_refine(diffcut_session *session, const diffcut_ima
     diffcut_status status = diffcut_settings_check(settings, w.diag);
     if (status == DIFFCUT_OK) {
         status = check_image(image, w.diag);
-    }
-    if (status == DIFFCUT_OK) {
-        status = check_labels(labels, w.diag);
     }
     if (status == DIFFCUT_OK) {
         status = check_output(out, w.diag);

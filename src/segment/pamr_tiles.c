@@ -329,15 +329,15 @@ static void step_tile(void *context, size_t tile, uint32_t worker) {
         any |= t->present[from][t->reach[i]];
         all &= t->full[from][t->reach[i]];
     }
-    uint64_t present = all, full = all, todo = any & ~all;
+    uint64_t present = all, full = all, partial = any & ~all;
     int64_t y = (int64_t)(tile / t->tiles_x * TILE_HEIGHT), x = (int64_t)(tile % t->tiles_x * TILE_WIDTH);
-    const float *weights = todo != 0 ? tile_weights(t, tile, y, x, worker) : NULL;
-    while (todo != 0) {
+    const float *weights = partial != 0 ? tile_weights(t, tile, y, x, worker) : NULL;
+    while (partial != 0) {
         size_t mask[GROUP_MASKS], count = 0;
         const float *region[GROUP_MASKS];
         float *out[GROUP_MASKS], least[GROUP_MASKS], most[GROUP_MASKS];
-        for (; todo != 0 && count < GROUP_MASKS; count++, todo &= todo - 1) {
-            mask[count] = (size_t)__builtin_ctzll(todo);
+        for (; partial != 0 && count < GROUP_MASKS; count++, partial &= partial - 1) {
+            mask[count] = (size_t)__builtin_ctzll(partial);
             float *gathered = worker_region(t, worker, count);
             gather_mask(t, mask[count], y, x, gathered);
             region[count] = gathered;
