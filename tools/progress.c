@@ -27,6 +27,7 @@ void progress_start(progress *p, uint64_t total) {
 
 void progress_photo(progress *p, const char *name) {
     p->name = name;
+    p->renamed = true;
 }
 
 void progress_photo_done(progress *p, bool worked) {
@@ -109,7 +110,8 @@ void progress_render(const progress *p, diffcut_stage stage, double fraction, do
 
 void progress_stage(progress *p, diffcut_stage stage, double fraction) {
     const double now = progress_clock();
-    if (!p->enabled || (p->shown && (now - p->drawn) * 1000 < REDRAW_MILLISECONDS)) {
+    /* Each photo is named at least once, however quick it is. */
+    if (!p->enabled || (p->shown && !p->renamed && (now - p->drawn) * 1000 < REDRAW_MILLISECONDS)) {
         return;
     }
     struct winsize window = {0};
@@ -120,5 +122,6 @@ void progress_stage(progress *p, diffcut_stage stage, double fraction) {
     (void)fflush(stderr);
     text_free(&bar);
     p->shown = true;
+    p->renamed = false;
     p->drawn = now;
 }

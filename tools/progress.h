@@ -3,7 +3,8 @@
  *
  *   [########          ]  12/340  3.2 photos/s  1:42 left  chelsea.png: features
  *
- * Drawn on stderr, at most ten times a second; never when stderr is no terminal. Called by segment.
+ * Drawn on stderr at each photo's start, and at most ten times a second besides; never when stderr is no terminal.
+ * Called by segment.
  */
 #ifndef DIFFCUT_TOOLS_PROGRESS_H
 #define DIFFCUT_TOOLS_PROGRESS_H
@@ -17,6 +18,7 @@
 typedef struct progress {
     bool enabled;
     bool shown;       /* a bar is on the screen's current line */
+    bool renamed;     /* the photo's name has not been drawn yet */
     uint64_t total;   /* photos; 0: not known */
     uint64_t done;    /* finished, whatever came of them */
     uint64_t worked;  /* of those, the ones that took work: what the rate counts */
