@@ -104,9 +104,8 @@ static diffcut_status compute_features(work *w, const diffcut_session *session, 
     if (status != DIFFCUT_OK) {
         goto cleanup;
     }
-    status =
-        encode_features(session->model, session->stream, w, pixels, height, width, settings->timestep, settings->seed,
-                        settings->hook, &features->data, &features->height, &features->width, &features->channels);
+    status = encode_features(session->model, session->stream, w, pixels, height, width, settings, &features->data,
+                             &features->height, &features->width, &features->channels);
     if (status == DIFFCUT_OK) {
         *out = features;
         features = NULL;

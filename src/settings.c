@@ -24,7 +24,10 @@ void diffcut_settings_init(diffcut_settings *settings, const diffcut_model *mode
     settings->size_mode = DIFFCUT_SIZE_LONG_SIDE;
     settings->size = PAPER_SIZE;
     settings->resample = DIFFCUT_RESAMPLE_ANTIALIAS;
-    settings->timestep = PAPER_TIMESTEP;
+    settings->timesteps[0] = PAPER_TIMESTEP;
+    settings->timestep_count = 1;
+    settings->noise = DIFFCUT_NOISE_CPU;
+    settings->average = 1;
     settings->seed = PAPER_SEED;
     settings->alpha = PAPER_ALPHA;
     settings->tau = PAPER_TAU;
@@ -39,7 +42,7 @@ void diffcut_settings_init(diffcut_settings *settings, const diffcut_model *mode
         diffcut_model_info info;
         diffcut_model_get_info(model, &info);
         settings->size = info.size;
-        settings->timestep = info.timestep;
+        settings->timesteps[0] = info.timestep;
         settings->alpha = info.alpha;
         settings->tau = info.tau;
     }
@@ -61,8 +64,27 @@ static diffcut_status check_input(const diffcut_settings *s, diffcut_diagnostics
     if (s->resample != DIFFCUT_RESAMPLE_ANTIALIAS && s->resample != DIFFCUT_RESAMPLE_BILINEAR) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "resample %d is none of the filters", (int)s->resample);
     }
-    if (s->timestep < 0 || s->timestep > 999) {
-        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "timestep %d is outside 0 .. 999", s->timestep);
+    return DIFFCUT_OK;
+}
+
+static diffcut_status check_features(const diffcut_settings *s, diffcut_diagnostics *diag) {
+    if (s->timestep_count < 1 || s->timestep_count > DIFFCUT_MAX_TIMESTEPS) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "timestep_count %u is outside 1 .. %d", s->timestep_count,
+                         DIFFCUT_MAX_TIMESTEPS);
+    }
+    for (uint32_t i = 0; i < s->timestep_count; i++) {
+        if (s->timesteps[i] < 0 || s->timesteps[i] > 999) {
+            return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "timestep %d is outside 0 .. 999", s->timesteps[i]);
+        }
+    }
+    if (s->noise != DIFFCUT_NOISE_CPU && s->noise != DIFFCUT_NOISE_CUDA) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "noise %d is none of the streams", (int)s->noise);
+    }
+    if (s->average < 1 || s->average > 1024) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "average %u is outside 1 .. 1024", s->average);
+    }
+    if (s->tile > 16384) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "tile %u is outside 0 .. 16384", s->tile);
     }
     return DIFFCUT_OK;
 }
@@ -112,6 +134,9 @@ diffcut_status diffcut_settings_check(const diffcut_settings *settings, diffcut_
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "settings is NULL");
     }
     diffcut_status status = check_input(settings, diag);
+    if (status == DIFFCUT_OK) {
+        status = check_features(settings, diag);
+    }
     if (status == DIFFCUT_OK) {
         status = check_cut(settings, diag);
     }

@@ -136,7 +136,7 @@ const option settings_size_rows[] = {
 
 const option settings_features_rows[] = {
     {0, "timestep", "T", "0 .. 999: how noisy the photo is made; default: the model's, else 50", OPTION_SIGNED,
-     AT(values.timestep), 0, 999, NULL, NULL},
+     AT(values.timesteps[0]), 0, 999, NULL, NULL},
     {0, "seed", "N", "of the noise; default 42", OPTION_LARGE, AT(values.seed), 0, 0, NULL, NULL},
     {0, "hook", "NAME", "the network module whose output is taken; default: the model's", OPTION_STRING,
      AT(values.hook), 0, 0, NULL, NULL},

@@ -106,7 +106,7 @@ static void add_settings(const summary *s, text *out) {
     diffcut_model_get_info(s->model, &info);
     text_add(out, "  \"settings\": {");
     add_size(settings, out);
-    text_print(out, ", \"timestep\": %d, \"seed\": %llu, \"hook\": ", settings->timestep,
+    text_print(out, ", \"timestep\": %d, \"seed\": %llu, \"hook\": ", settings->timesteps[0],
                (unsigned long long)settings->seed);
     json_string(out, settings->hook != NULL ? settings->hook : info.hook);
     text_add(out, ",\n    \"alpha\": ");

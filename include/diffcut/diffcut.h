@@ -224,6 +224,13 @@ typedef struct diffcut_model diffcut_model;
 
 typedef struct diffcut_model_settings {
     const char *backend; /* "cpu" (default) or "ref", the plain C one that the others are checked against */
+    const char
+        *variant; /* which of a folder's weights: "fp16", "bf16", ...; NULL: the plain ones, else fp16, else bf16 */
+    const char *config; /* of a single file: a folder with its configurations (unet/config.json, ...) and tokenizers;
+                           NULL: told from its tensors */
+    const char *first_stage; /* another first stage than the model's own: a folder or file of an AutoencoderTiny or
+                                AutoencoderKL; NULL: the model's own */
+    const char *context;     /* a file that diffcut_context_save wrote, instead of the text encoders; NULL: none */
 } diffcut_model_settings;
 
 DIFFCUT_API void diffcut_model_settings_init(diffcut_model_settings *settings);
@@ -279,7 +286,14 @@ typedef enum diffcut_eigen_solver {
     DIFFCUT_EIGEN_DENSE = 1 /* LAPACK at every node: the slow truth */
 } diffcut_eigen_solver;
 
+/* Whose stream of normal numbers the noise is drawn from, so that it equals torch.randn's. */
+typedef enum diffcut_noise {
+    DIFFCUT_NOISE_CPU = 0, /* a CPU generator: MT19937, Box-Muller */
+    DIFFCUT_NOISE_CUDA = 1 /* a CUDA generator: Philox 4x32-10 */
+} diffcut_noise;
+
 #define DIFFCUT_MAX_DILATIONS 16
+#define DIFFCUT_MAX_TIMESTEPS 16
 
 typedef struct diffcut_settings {
     /* photo to network input */
@@ -289,9 +303,16 @@ typedef struct diffcut_settings {
     uint32_t size_height; /* used by EXACT */
     diffcut_resample resample;
     /* features */
-    int32_t timestep; /* 0 .. 999 */
-    uint64_t seed;    /* of the noise: the stream of torch.randn on the CPU; default 42 */
-    const char *hook; /* diffusers' module name, NULL for the model's default; must outlive the call */
+    int32_t timesteps[DIFFCUT_MAX_TIMESTEPS]; /* 0 .. 999; the features of several are concatenated by channels */
+    uint32_t timestep_count;                  /* 1 .. DIFFCUT_MAX_TIMESTEPS */
+    diffcut_noise noise;                      /* whose stream of random numbers; default DIFFCUT_NOISE_CPU */
+    uint64_t seed;                            /* of the noise; default 42 */
+    uint32_t average;   /* 1 .. 1024: features are the mean over this many draws of noise; default 1 */
+    const char *hook;   /* diffusers' module names, separated by commas, whose features are concatenated by channels;
+                           NULL for the model's default; must outlive the call */
+    const char *prompt; /* text context; NULL or "" is the paper's empty prompt; must outlive the call */
+    uint32_t tile;      /* input pixels: a longer side is encoded by the first stage in overlapping tiles of this
+                           side; 0 (default): always whole */
     /* cut */
     double alpha;        /* > 0: exponent of the affinity */
     double tau;          /* 0 .. 1: a node splits while its Ncut cost is below */

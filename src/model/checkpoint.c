@@ -16,6 +16,9 @@ static const struct layout {
     const char *component, *weights;
 } layouts[] = {
     {"unet", "unet/diffusion_pytorch_model.safetensors"},
+    {"vae", "vae/diffusion_pytorch_model.safetensors"},
+    {"text_encoder", "text_encoder/model.safetensors"},
+    {"text_encoder_2", "text_encoder_2/model.safetensors"},
 };
 enum { COMPONENTS = sizeof layouts / sizeof *layouts };
 
@@ -54,7 +57,9 @@ static diffcut_status lacks(const checkpoint *self, const char *name, diffcut_di
     return diag_fail(diag, DIFFCUT_ERROR_MODEL, "%.300s: the model has no %s", self->path, name);
 }
 
-diffcut_status checkpoint_open(const char *path, checkpoint **out, diffcut_diagnostics *diag) {
+diffcut_status checkpoint_open(const char *path, const checkpoint_settings *settings, checkpoint **out,
+                               diffcut_diagnostics *diag) {
+    (void)settings;
     diffcut_status status = check_folder(path, diag);
     if (status != DIFFCUT_OK) {
         return status;
@@ -64,18 +69,32 @@ diffcut_status checkpoint_open(const char *path, checkpoint **out, diffcut_diagn
         return diag_no_memory(diag, sizeof *self, "a checkpoint");
     }
     status = resolve(path, &self->path, diag);
-    for (size_t i = 0; i < COMPONENTS && status == DIFFCUT_OK; i++) {
-        if (!checkpoint_has(self, layouts[i].weights)) {
-            status = lacks(self, layouts[i].weights, diag);
-        } else {
-            status = safetensors_open(self->path, layouts[i].weights, &self->weights[i], diag);
-        }
-    }
     if (status != DIFFCUT_OK) {
         checkpoint_close(self);
         return status;
     }
     *out = self;
+    return DIFFCUT_OK;
+}
+
+diffcut_status checkpoint_open_component(const char *path, const char *component,
+                                         const checkpoint_settings *settings, checkpoint **out,
+                                         diffcut_diagnostics *diag) {
+    (void)settings;
+    (void)out;
+    return diag_fail(diag, DIFFCUT_ERROR_UNSUPPORTED, "%s: a %s of its own cannot be read yet", path, component);
+}
+
+diffcut_status checkpoint_require(checkpoint *self, const char *component, diffcut_diagnostics *diag) {
+    for (size_t i = 0; i < COMPONENTS; i++) {
+        if (strcmp(layouts[i].component, component) != 0 || self->weights[i] != NULL) {
+            continue;
+        }
+        if (!checkpoint_has(self, layouts[i].weights)) {
+            return lacks(self, layouts[i].weights, diag);
+        }
+        return safetensors_open(self->path, layouts[i].weights, &self->weights[i], diag);
+    }
     return DIFFCUT_OK;
 }
 
@@ -108,6 +127,15 @@ diffcut_status checkpoint_json(const checkpoint *self, const char *name, json_do
         return lacks(self, name, diag);
     }
     return json_read(self->path, name, out, diag);
+}
+
+bool checkpoint_has_component(const checkpoint *self, const char *component) {
+    for (size_t i = 0; i < COMPONENTS; i++) {
+        if (strcmp(layouts[i].component, component) == 0) {
+            return checkpoint_has(self, layouts[i].weights);
+        }
+    }
+    return false;
 }
 
 /* The file of a component; every caller names one of the table. */

@@ -102,12 +102,48 @@ static diffcut_status check_timestep(const diffcut_model *model, diffcut_diagnos
                      model->settings.timestep, model->noise.steps - 1);
 }
 
-static diffcut_status open_parts(diffcut_model *model, const char *path, const char *backend_name,
+typedef struct need_sum {
+    const checkpoint *source;
+    weight_totals *totals;
+    diffcut_diagnostics *diag;
+} need_sum;
+
+static diffcut_status add_need(void *user, const char *component, const char *prefix, const weight_need *need) {
+    const need_sum *sum = user;
+    return weight_check(sum->source, component, prefix, need, sum->totals, sum->diag);
+}
+
+/* Checks by their headers all tensors that the features need, and adds them up. */
+static diffcut_status check_weights(diffcut_model *model, diffcut_diagnostics *diag) {
+    need_sum sum = {model->source, &model->needed, diag};
+    diffcut_status status = unet_visit(model->network, model->hook.step + 1, add_need, &sum);
+    sum.source = model->other != NULL ? model->other : model->source;
+    return status == DIFFCUT_OK ? first_stage_visit(model->first_stage, add_need, &sum) : status;
+}
+
+static diffcut_status open_first_stage(diffcut_model *model, const diffcut_model_settings *settings,
+                                       diffcut_diagnostics *diag) {
+    const checkpoint *source = model->source;
+    if (settings->first_stage != NULL) {
+        diffcut_status status = checkpoint_open_component(settings->first_stage, "vae", NULL, &model->other, diag);
+        if (status != DIFFCUT_OK) {
+            return status;
+        }
+        source = model->other;
+    }
+    return first_stage_open(model->backend, &model->settings, source, &model->first_stage, diag);
+}
+
+static diffcut_status open_parts(diffcut_model *model, const char *path, const diffcut_model_settings *settings,
                                  diffcut_diagnostics *diag) {
     unet_config config;
-    diffcut_status status = checkpoint_open(path, &model->source, diag);
+    const checkpoint_settings layout = {.variant = settings->variant, .config = settings->config};
+    diffcut_status status = checkpoint_open(path, &layout, &model->source, diag);
     if (status == DIFFCUT_OK) {
-        status = backend_open(backend_name, &model->backend, diag);
+        status = checkpoint_require(model->source, "unet", diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = backend_open(settings->backend, &model->backend, diag);
     }
     if (status == DIFFCUT_OK) {
         status = read_unet(model, &config, diag);
@@ -125,7 +161,10 @@ static diffcut_status open_parts(diffcut_model *model, const char *path, const c
         status = choose_hook(model, diag);
     }
     if (status == DIFFCUT_OK) {
-        status = unet_check(model->network, model->hook.step + 1, &model->needed, diag);
+        status = open_first_stage(model, settings, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = check_weights(model, diag);
     }
     if (status == DIFFCUT_OK) {
         model->parameters = checkpoint_parameters(model->source, "unet");
@@ -136,9 +175,11 @@ static diffcut_status open_parts(diffcut_model *model, const char *path, const c
 static void free_model(diffcut_model *model) {
     unet_context_free(model->context);
     unet_close(model->network);
+    first_stage_close(model->first_stage);
     if (model->backend != NULL) {
         model->backend->ops->close(model->backend);
     }
+    checkpoint_close(model->other);
     checkpoint_close(model->source);
     (void)pthread_mutex_destroy(&model->preparing);
     mem_free(model);
@@ -155,7 +196,9 @@ static diffcut_status open_model(const char *path, const diffcut_model_settings 
         return diag_fail(diag, DIFFCUT_ERROR_MEMORY, "no memory for a model's lock");
     }
     atomic_init(&model->owners, 1);
-    diffcut_status status = open_parts(model, path, settings != NULL ? settings->backend : NULL, diag);
+    diffcut_model_settings defaults;
+    diffcut_model_settings_init(&defaults);
+    diffcut_status status = open_parts(model, path, settings != NULL ? settings : &defaults, diag);
     if (status != DIFFCUT_OK) {
         free_model(model);
         return status;
@@ -238,23 +281,32 @@ static diffcut_status make_context(diffcut_model *model, diffcut_diagnostics *di
     return status;
 }
 
-diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream, const unet_hook *hook,
-                             const unet_context **context, diffcut_diagnostics *diag) {
+diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream, const work *w, const unet_hook *hook,
+                             const char *prompt, unet_context **context) {
+    (void)prompt;
     /* A model is const to its users; what is prepared late is guarded here and never changes once prepared. */
     diffcut_model *self = (diffcut_model *)(uintptr_t)model;
     size_t steps = hook->step + 1;
     diffcut_status status = DIFFCUT_OK;
     (void)pthread_mutex_lock(&self->preparing);
     if (self->context == NULL) {
-        status = make_context(self, diag);
+        status = make_context(self, w->diag);
     }
     if (status == DIFFCUT_OK) {
-        status = unet_prepare(self->network, steps, diag);
+        status = unet_prepare(self->network, steps, w->diag);
     }
     if (status == DIFFCUT_OK) {
-        status = unet_context_prepare(self->context, stream, steps, diag);
+        status = unet_context_prepare(self->context, stream, steps, w->diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = first_stage_prepare(self->first_stage, w->diag);
     }
     *context = self->context;
     (void)pthread_mutex_unlock(&self->preparing);
     return status;
+}
+
+void model_release_context(const diffcut_model *model, unet_context *context) {
+    (void)model; /* contexts live as long as the model */
+    (void)context;
 }

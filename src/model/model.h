@@ -10,6 +10,7 @@
 
 #include "model/checkpoint.h"
 #include "model/settings.h"
+#include "nn/first_stage.h"
 #include "nn/scheduler.h"
 #include "nn/unet.h"
 
@@ -19,8 +20,10 @@
 struct diffcut_model {
     atomic_uint owners;
     checkpoint *source;
+    checkpoint *other; /* of a first stage that is not the model's own, else NULL */
     backend *backend;
     unet *network;
+    first_stage *first_stage;
     model_settings settings;
     scheduler noise;
     unet_hook hook;       /* default */
@@ -31,9 +34,12 @@ struct diffcut_model {
     unet_context *context;     /* NULL until it is first needed */
 };
 
-/* Makes network and context ready up to the hook. Thread-safe. */
-diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream, const unet_hook *hook,
-                             const unet_context **context, diffcut_diagnostics *diag);
+/* Makes first stage, network and the prompt's context ready up to the hook. *context is given back with
+ * model_release_context. Thread-safe. */
+diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream, const work *w, const unet_hook *hook,
+                             const char *prompt, unet_context **context);
+/* NULL is allowed. Thread-safe. */
+void model_release_context(const diffcut_model *model, unet_context *context);
 
 /* Where the embedded model lies (find.c); the caller frees *path with mem_free. DIFFCUT_ERROR_IO lists the
  * places looked at. */

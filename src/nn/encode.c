@@ -20,6 +20,26 @@ static void dump_grid(const work *w, const char *name, const float *data, uint32
     work_dump(w, name, data, shape, 3);
 }
 
+/* A module's output, under its network's name. */
+static void dump_named(const work *w, const char *network, const char *module, const float *data, uint32_t h,
+                       uint32_t width, uint32_t c) {
+    char name[UNET_NAME_SIZE + 8];
+    (void)snprintf(name, sizeof name, "%s.%s", network, module);
+    dump_grid(w, name, data, h, width, c);
+}
+
+static diffcut_status dump_module(void *user, const char *module, const float *data, uint32_t h, uint32_t w,
+                                  uint32_t c) {
+    dump_named(user, "unet", module, data, h, w, c);
+    return DIFFCUT_OK;
+}
+
+static diffcut_status dump_first_stage(void *user, const char *module, const float *data, uint32_t h, uint32_t w,
+                                       uint32_t c) {
+    dump_named(user, "vae", module, data, h, w, c);
+    return DIFFCUT_OK;
+}
+
 static diffcut_status add_noise(const diffcut_model *model, const work *w, const float *latent, int32_t timestep,
                                 uint64_t seed, noisy_latent *out) {
     size_t positions = (size_t)out->h * out->w; /* the first stage has checked the product */
@@ -47,51 +67,52 @@ cleanup:
     return status;
 }
 
-static diffcut_status make_noisy(const diffcut_model *model, const work *w, const float *image, uint32_t height,
-                                 uint32_t width, int32_t timestep, uint64_t seed, noisy_latent *out) {
+static diffcut_status make_noisy(const diffcut_model *model, backend_stream *stream, const work *w,
+                                 const float *image, uint32_t height, uint32_t width,
+                                 const diffcut_settings *settings, noisy_latent *out) {
     float *latent;
+    work user = *w; /* the tap's user pointer is not const */
     diffcut_status status =
-        first_stage_encode(&model->settings, w, image, height, width, &latent, &out->h, &out->w, &out->c);
+        first_stage_encode(model->first_stage, stream, w, image, height, width, settings->tile,
+                           work_dumps(w) ? dump_first_stage : NULL, &user, &latent, &out->h, &out->w, &out->c);
     if (status != DIFFCUT_OK) {
         return status;
     }
     dump_grid(w, "image", image, height, width, 3);
     dump_grid(w, "latent", latent, out->h, out->w, out->c);
-    status = add_noise(model, w, latent, timestep, seed, out);
+    status = add_noise(model, w, latent, settings->timesteps[0], settings->seed, out);
     mem_free(latent);
     return status;
 }
 
-static diffcut_status dump_module(void *user, const char *module, const float *data, uint32_t h, uint32_t w,
-                                  uint32_t c) {
-    char name[UNET_NAME_SIZE + 8];
-    (void)snprintf(name, sizeof name, "unet.%s", module);
-    dump_grid(user, name, data, h, w, c);
-    return DIFFCUT_OK;
-}
-
 diffcut_status encode_features(const diffcut_model *model, backend_stream *stream, const work *w, const float *image,
-                               uint32_t height, uint32_t width, int32_t timestep, uint64_t seed, const char *hook,
-                               float **features, uint32_t *fh, uint32_t *fw, uint32_t *fc) {
+                               uint32_t height, uint32_t width, const diffcut_settings *settings, float **features,
+                               uint32_t *fh, uint32_t *fw, uint32_t *fc) {
     unet_hook where = model->hook;
-    const unet_context *context;
+    unet_context *context = NULL;
     noisy_latent noisy = {0};
     unet_features result;
     diffcut_status status = work_progress(w, 0.0);
-    if (status == DIFFCUT_OK && hook != NULL) {
-        status = unet_plan_hook(unet_get_plan(model->network), hook, &where, w->diag);
+    if (status == DIFFCUT_OK && settings->hook != NULL) {
+        status = unet_plan_hook(unet_get_plan(model->network), settings->hook, &where, w->diag);
     }
     if (status == DIFFCUT_OK) {
-        status = make_noisy(model, w, image, height, width, timestep, seed, &noisy);
+        status = model_prepare(model, stream, w, &where, settings->prompt, &context);
     }
     if (status == DIFFCUT_OK) {
-        status = model_prepare(model, stream, &where, &context, w->diag);
+        status = make_noisy(model, stream, w, image, height, width, settings, &noisy);
     }
     if (status != DIFFCUT_OK) {
         goto cleanup;
     }
-    const unet_input input = {
-        .noisy = noisy.data, .h = noisy.h, .w = noisy.w, .timestep = timestep, .context = context};
+    /* SDXL's original height and width, crop's top and left, target height and width. */
+    const float time_ids[UNET_TIME_IDS] = {(float)height, (float)width, 0.0F, 0.0F, (float)height, (float)width};
+    const unet_input input = {.noisy = noisy.data,
+                              .h = noisy.h,
+                              .w = noisy.w,
+                              .timestep = settings->timesteps[0],
+                              .context = context,
+                              .time_ids = time_ids};
     work user = *w; /* the tap's user pointer is not const */
     status =
         unet_encode(model->network, stream, w, &input, &where, work_dumps(w) ? dump_module : NULL, &user, &result);
@@ -104,6 +125,7 @@ diffcut_status encode_features(const diffcut_model *model, backend_stream *strea
     *fw = result.w;
     *fc = result.c;
 cleanup:
+    model_release_context(model, context);
     mem_free(noisy.data);
     return status;
 }

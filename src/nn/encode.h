@@ -8,10 +8,11 @@
 #include "core/work.h"
 
 /* image (height, width, 3) in [0, 1], sides multiples of the first stage's factor -> *features (*fh, *fw, *fc), which
- * the caller frees with mem_free. hook NULL is the model's default. stream belongs to the model's backend. Dumps
- * "image", "latent", "noise" (channels first, as drawn), "noisy", every module as "unet.<name>", and "features". */
+ * the caller frees with mem_free. Of the settings, the features' own are used. stream belongs to the model's backend.
+ * Dumps "image", "latent", "noise" (channels first, as drawn), "noisy", every module as "unet.<name>", and
+ * "features". */
 diffcut_status encode_features(const diffcut_model *model, backend_stream *stream, const work *w, const float *image,
-                               uint32_t height, uint32_t width, int32_t timestep, uint64_t seed, const char *hook,
-                               float **features, uint32_t *fh, uint32_t *fw, uint32_t *fc);
+                               uint32_t height, uint32_t width, const diffcut_settings *settings, float **features,
+                               uint32_t *fh, uint32_t *fw, uint32_t *fc);
 
 #endif

@@ -18,8 +18,48 @@ static void unshuffle_row(const float *image, size_t y, size_t latent_width, siz
     }
 }
 
-diffcut_status first_stage_encode(const model_settings *settings, const work *w, const float *image, uint32_t height,
-                                  uint32_t width, float **latent, uint32_t *lh, uint32_t *lw, uint32_t *lc) {
+struct first_stage {
+    const model_settings *settings;
+};
+
+diffcut_status first_stage_open(backend *target, const model_settings *settings, const checkpoint *source,
+                                first_stage **out, diffcut_diagnostics *diag) {
+    (void)target;
+    (void)source;
+    first_stage *self = mem_array_zero(1, sizeof *self);
+    if (self == NULL) {
+        return diag_no_memory(diag, sizeof *self, "a first stage");
+    }
+    self->settings = settings;
+    *out = self;
+    return DIFFCUT_OK;
+}
+
+void first_stage_close(first_stage *self) {
+    mem_free(self);
+}
+
+diffcut_status first_stage_visit(const first_stage *self, weight_visit_fn visit, void *user) {
+    (void)self;
+    (void)visit;
+    (void)user;
+    return DIFFCUT_OK;
+}
+
+diffcut_status first_stage_prepare(first_stage *self, diffcut_diagnostics *diag) {
+    (void)self;
+    (void)diag;
+    return DIFFCUT_OK;
+}
+
+diffcut_status first_stage_encode(const first_stage *self, backend_stream *stream, const work *w, const float *image,
+                                  uint32_t height, uint32_t width, uint32_t tile, layer_tap_fn tap, void *tap_user,
+                                  float **latent, uint32_t *lh, uint32_t *lw, uint32_t *lc) {
+    const model_settings *settings = self->settings;
+    (void)stream;
+    (void)tile;
+    (void)tap;
+    (void)tap_user;
     if (settings->first_stage != FIRST_STAGE_PIXEL_UNSHUFFLE) {
         return diag_fail(w->diag, DIFFCUT_ERROR_UNSUPPORTED,
                          "this version has the pixel_unshuffle first stage only; this model's is %s",

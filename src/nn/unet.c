@@ -46,20 +46,20 @@ const unet_plan *unet_get_plan(const unet *self) {
     return &self->plan;
 }
 
-diffcut_status unet_check(const unet *self, size_t steps, weight_totals *totals, diffcut_diagnostics *diag) {
-    weight_totals sum = *totals;
+diffcut_status unet_visit(const unet *self, size_t steps, weight_visit_fn visit, void *user) {
     for (size_t i = 0; i < steps; i++) {
         weight_need needs[UNET_SLOTS];
         const unet_step *step = &self->plan.steps[i];
         unet_step_needs(&self->plan, step, needs);
         for (size_t slot = 0; slot < UNET_SLOTS; slot++) {
-            diffcut_status status = weight_check(self->source, COMPONENT, step->name, &needs[slot], &sum, diag);
+            diffcut_status status = needs[slot].form == WEIGHT_FORM_ABSENT
+                                        ? DIFFCUT_OK
+                                        : visit(user, COMPONENT, step->name, &needs[slot]);
             if (status != DIFFCUT_OK) {
                 return status;
             }
         }
     }
-    *totals = sum;
     return DIFFCUT_OK;
 }
 

@@ -10,6 +10,7 @@
 #define DIFFCUT_NN_UNET_H
 
 #include "core/work.h"
+#include "nn/layers.h"
 #include "nn/unet_plan.h"
 
 typedef struct unet unet;
@@ -25,8 +26,8 @@ void unet_close(unet *self);
 
 const unet_plan *unet_get_plan(const unet *self);
 
-/* Checks that the first `steps` steps' tensors are there with the right types and shapes, and adds them up. */
-diffcut_status unet_check(const unet *self, size_t steps, weight_totals *totals, diffcut_diagnostics *diag);
+/* Every weight of the first `steps` steps, in their order; stops at the first status that is not DIFFCUT_OK. */
+diffcut_status unet_visit(const unet *self, size_t steps, weight_visit_fn visit, void *user);
 /* Reads and prepares the weights of the first `steps` steps; those that are prepared stay. */
 diffcut_status unet_prepare(unet *self, size_t steps, diffcut_diagnostics *diag);
 
@@ -49,11 +50,6 @@ typedef struct unet_input {
     const float *time_ids; /* UNET_TIME_IDS numbers with an added condition, else NULL */
 } unet_input;
 
-/* Receives every module's output by diffusers' name as it is made, in the order of computation. data is valid during
- * the call: (h, w, c), or a vector as (1, 1, c). */
-typedef diffcut_status (*unet_tap_fn)(void *user, const char *module, const float *data, uint32_t h, uint32_t w,
-                                      uint32_t c);
-
 typedef struct unet_features {
     float *data; /* (h, w, c); the caller frees it with mem_free */
     uint32_t h, w, c;
@@ -62,6 +58,6 @@ typedef struct unet_features {
 /* Runs the encoder to the hook, whose steps are prepared in network and context. tap may be NULL. NaN or infinity in
  * the features is DIFFCUT_ERROR_NUMERIC and names the first module that made it. */
 diffcut_status unet_encode(const unet *self, backend_stream *stream, const work *w, const unet_input *input,
-                           const unet_hook *hook, unet_tap_fn tap, void *tap_user, unet_features *out);
+                           const unet_hook *hook, layer_tap_fn tap, void *tap_user, unet_features *out);
 
 #endif

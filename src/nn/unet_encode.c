@@ -29,7 +29,7 @@ typedef struct run {
     const work *work;
     const unet_input *input;
     const unet_hook *hook;
-    unet_tap_fn tap;
+    layer_tap_fn tap;
     void *tap_user;
     diffcut_status status;
     const unet_step *step;
@@ -574,7 +574,7 @@ static diffcut_status check_input(const unet *self, const unet_input *input, con
 }
 
 diffcut_status unet_encode(const unet *self, backend_stream *stream, const work *w, const unet_input *input,
-                           const unet_hook *hook, unet_tap_fn tap, void *tap_user, unet_features *out) {
+                           const unet_hook *hook, layer_tap_fn tap, void *tap_user, unet_features *out) {
     diffcut_status status = check_input(self, input, hook, w->diag);
     if (status != DIFFCUT_OK) {
         return status;

@@ -27,6 +27,10 @@ typedef struct weight_need {
     bool bias;
 } weight_need;
 
+/* Called for each weight that a network needs; prefix is the module's name. */
+typedef diffcut_status (*weight_visit_fn)(void *user, const char *component, const char *prefix,
+                                          const weight_need *need);
+
 /* What a set of weights takes on disk. */
 typedef struct weight_totals {
     uint64_t parameters;

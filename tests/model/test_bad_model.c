@@ -388,7 +388,9 @@ static diffcut_status encode_with_nan(const char *path, size_t offset, diffcut_d
     uint32_t h;
     uint32_t wide;
     uint32_t c;
-    diffcut_status status = encode_features(model, stream, &w, image, 8, 8, 50, 42, NULL, &features, &h, &wide, &c);
+    diffcut_settings settings;
+    diffcut_settings_init(&settings, NULL);
+    diffcut_status status = encode_features(model, stream, &w, image, 8, 8, &settings, &features, &h, &wide, &c);
     mem_free(features);
     model->backend->ops->stream_destroy(stream);
     diffcut_model_release(model);

@@ -40,6 +40,15 @@ static void close_setup(setup *s) {
     diffcut_model_release(s->model);
 }
 
+/* The settings of one encoding; valid until the calling thread asks again. */
+static const diffcut_settings *test_settings(int32_t timestep, const char *hook) {
+    static _Thread_local diffcut_settings settings;
+    diffcut_settings_init(&settings, NULL);
+    settings.timesteps[0] = timestep;
+    settings.hook = hook;
+    return &settings;
+}
+
 /* A picture with every colour in it. */
 static float *make_picture(uint32_t h, uint32_t w) {
     float *image = mem_array((size_t)h * w * 3, sizeof *image);
@@ -52,8 +61,8 @@ static float *make_picture(uint32_t h, uint32_t w) {
 
 static diffcut_status encode(setup *s, uint32_t h, uint32_t w, const char *hook, unet_features *out) {
     float *image = make_picture(h, w);
-    diffcut_status status =
-        encode_features(s->model, s->stream, &s->w, image, h, w, 20, 42, hook, &out->data, &out->h, &out->w, &out->c);
+    diffcut_status status = encode_features(s->model, s->stream, &s->w, image, h, w, test_settings(20, hook),
+                                            &out->data, &out->h, &out->w, &out->c);
     mem_free(image);
     return status;
 }
@@ -78,8 +87,8 @@ static void test_the_embedded_model_equals_its_golden_run(void **state) {
         unet_features f;
         diffcut_model_info info;
         diffcut_model_get_info(s.model, &info);
-        if (encode_features(s.model, s.stream, &s.w, image, h, w, info.timestep, 42, NULL, &f.data, &f.h, &f.w,
-                            &f.c) != DIFFCUT_OK) {
+        if (encode_features(s.model, s.stream, &s.w, image, h, w, test_settings(info.timestep, NULL), &f.data, &f.h,
+                            &f.w, &f.c) != DIFFCUT_OK) {
             fail_msg("%s", s.diag.message);
         }
         assert_int_equal(f.h * info.feature_stride, h);
@@ -231,14 +240,16 @@ static void test_what_the_network_cannot_take_is_refused(void **state) {
     assert_non_null(strstr(s.diag.message, "multiples of 2"));
     float *image = make_picture(32, 32);
     assert_int_equal(
-        encode_features(s.model, s.stream, &s.w, image, 32, 32, 1000, 42, NULL, &f.data, &f.h, &f.w, &f.c),
+        encode_features(s.model, s.stream, &s.w, image, 32, 32, test_settings(1000, NULL), &f.data, &f.h, &f.w, &f.c),
         DIFFCUT_ERROR_ARGUMENT);
     assert_non_null(strstr(s.diag.message, "timestep is 1000, expected 0 .. 999"));
-    assert_int_equal(encode_features(s.model, s.stream, &s.w, image, 32, 32, -1, 42, NULL, &f.data, &f.h, &f.w, &f.c),
-                     DIFFCUT_ERROR_ARGUMENT);
+    assert_int_equal(
+        encode_features(s.model, s.stream, &s.w, image, 32, 32, test_settings(-1, NULL), &f.data, &f.h, &f.w, &f.c),
+        DIFFCUT_ERROR_ARGUMENT);
     image[100] = NAN;
-    assert_int_equal(encode_features(s.model, s.stream, &s.w, image, 32, 32, 20, 42, NULL, &f.data, &f.h, &f.w, &f.c),
-                     DIFFCUT_ERROR_NUMERIC);
+    assert_int_equal(
+        encode_features(s.model, s.stream, &s.w, image, 32, 32, test_settings(20, NULL), &f.data, &f.h, &f.w, &f.c),
+        DIFFCUT_ERROR_NUMERIC);
     assert_non_null(strstr(s.diag.message, "input"));
     mem_free(image);
     close_setup(&s);
@@ -254,8 +265,9 @@ static void test_infinity_made_by_a_module_is_named(void **state) {
         image[i] *= 1.6e38F; /* the largest float is 3.4e38: conv_in sums past it */
     }
     unet_features f;
-    assert_int_equal(encode_features(s.model, s.stream, &s.w, image, 32, 32, 20, 42, NULL, &f.data, &f.h, &f.w, &f.c),
-                     DIFFCUT_ERROR_NUMERIC);
+    assert_int_equal(
+        encode_features(s.model, s.stream, &s.w, image, 32, 32, test_settings(20, NULL), &f.data, &f.h, &f.w, &f.c),
+        DIFFCUT_ERROR_NUMERIC);
     assert_non_null(strstr(s.diag.message, "first made by unet module conv_in"));
     mem_free(image);
     close_setup(&s);
@@ -277,7 +289,7 @@ static void *run_session(void *argument) {
     self->status = self->model->backend->ops->stream_create(self->model->backend, 1, &stream, &diag);
     float *image = make_picture(32, 32);
     if (self->status == DIFFCUT_OK) {
-        self->status = encode_features(self->model, stream, &w, image, 32, 32, 20, 42, self->hook,
+        self->status = encode_features(self->model, stream, &w, image, 32, 32, test_settings(20, self->hook),
                                        &self->features.data, &self->features.h, &self->features.w, &self->features.c);
         self->model->backend->ops->stream_destroy(stream);
     }
@@ -327,7 +339,8 @@ static void test_every_failing_allocation_is_reported(void **state) {
             status = model->backend->ops->stream_create(model->backend, 1, &stream, &diag);
         }
         if (status == DIFFCUT_OK) {
-            status = encode_features(model, stream, &w, image, 8, 8, 20, 42, NULL, &f.data, &f.h, &f.w, &f.c);
+            status =
+                encode_features(model, stream, &w, image, 8, 8, test_settings(20, NULL), &f.data, &f.h, &f.w, &f.c);
         }
         mem_fail_after(-1);
         done = status == DIFFCUT_OK;

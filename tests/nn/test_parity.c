@@ -233,8 +233,8 @@ static void check_latent(const diffcut_model *model, char picture) {
     uint32_t h;
     uint32_t w;
     uint32_t c;
-    diffcut_status status = first_stage_encode(&model->settings, &work_for, image, (uint32_t)bytes->shape[0],
-                                               (uint32_t)bytes->shape[1], &latent, &h, &w, &c);
+    diffcut_status status = first_stage_encode(model->first_stage, NULL, &work_for, image, (uint32_t)bytes->shape[0],
+                                               (uint32_t)bytes->shape[1], 0, NULL, NULL, &latent, &h, &w, &c);
     mem_free(image);
     if (model->settings.first_stage != FIRST_STAGE_PIXEL_UNSHUFFLE) {
         assert_int_equal(status, DIFFCUT_ERROR_UNSUPPORTED);

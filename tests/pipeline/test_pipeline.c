@@ -60,14 +60,14 @@ static void settings_come_from_the_paper_or_from_the_model(void **state) {
     (void)state;
     diffcut_settings paper;
     diffcut_settings_init(&paper, NULL);
-    assert_int_equal(paper.timestep, 50);
+    assert_int_equal(paper.timesteps[0], 50);
     assert_true(paper.alpha == 10.0 && paper.tau == 0.5);
     assert_int_equal(paper.seed, 42);
     assert_int_equal(diffcut_settings_check(&paper, NULL), DIFFCUT_OK);
     diffcut_model_info info;
     diffcut_model_get_info(model, &info);
     diffcut_settings own = model_settings();
-    assert_int_equal(own.timestep, info.timestep);
+    assert_int_equal(own.timesteps[0], info.timestep);
     assert_int_equal(own.size, info.size);
     assert_true(own.alpha == info.alpha && own.tau == info.tau);
 }
@@ -86,8 +86,8 @@ static void every_setting_out_of_range_is_named(void **state) {
         {"alpha", offsetof(diffcut_settings, alpha), F64, 0.0},
         {"alpha", offsetof(diffcut_settings, alpha), F64, -1.0},
         {"alpha", offsetof(diffcut_settings, alpha), F64, INFINITY},
-        {"timestep", offsetof(diffcut_settings, timestep), I32, -1},
-        {"timestep", offsetof(diffcut_settings, timestep), I32, 1000},
+        {"timestep", offsetof(diffcut_settings, timesteps), I32, -1},
+        {"timestep", offsetof(diffcut_settings, timesteps), I32, 1000},
         {"size 0", offsetof(diffcut_settings, size), U32, 0},
         {"size 20000", offsetof(diffcut_settings, size), U32, 20000},
         {"iterations", offsetof(diffcut_settings, iterations), U32, 1001},

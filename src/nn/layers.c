@@ -1,0 +1,111 @@
+/* layers.c - see layers.h. */
+#include "nn/layers.h"
+
+#include "core/memory.h"
+
+#include <math.h>
+
+static bool going(const layers *l) {
+    return l->status == DIFFCUT_OK;
+}
+
+void layers_end(layers *l) {
+    mem_free(l->host);
+    l->host = NULL;
+    l->host_elements = 0;
+}
+
+void layers_take(layers *l, size_t elements, backend_buffer **out) {
+    if (going(l) && elements > 0) {
+        l->status = l->backend->ops->buffer_create(l->backend, elements, out, l->work->diag);
+    }
+}
+
+void layers_give_back(const layers *l, backend_buffer *buffer) {
+    if (buffer != NULL) {
+        l->backend->ops->buffer_destroy(buffer);
+    }
+}
+
+static void wait(layers *l) {
+    if (going(l)) {
+        l->status = l->backend->ops->stream_wait(l->stream, l->work->diag);
+    }
+}
+
+void layers_upload(layers *l, const float *host, const tensor *to) {
+    if (going(l)) {
+        l->status = l->backend->ops->upload(l->stream, host, to, l->work->diag);
+    }
+    wait(l);
+}
+
+void layers_download(layers *l, const tensor *from, float *host) {
+    if (going(l)) {
+        l->status = l->backend->ops->download(l->stream, from, host, l->work->diag);
+    }
+    wait(l);
+}
+
+void layers_linear(layers *l, const tensor *x, const backend_weight *weight, activation act, const tensor *residual,
+                   const tensor *y) {
+    const epilogue e = {.act = act, .residual = residual};
+    if (going(l)) {
+        l->status = l->backend->ops->linear(l->stream, x, weight, &e, y, l->work->diag);
+    }
+}
+
+void layers_conv(layers *l, const tensor *x, const backend_weight *weight, const conv_geometry *geometry,
+                 const tensor *per_image, activation act, const tensor *residual, const tensor *y) {
+    const epilogue e = {.per_image = per_image, .act = act, .residual = residual};
+    if (going(l)) {
+        l->status = l->backend->ops->conv2d(l->stream, x, weight, geometry, &e, y, l->work->diag);
+    }
+}
+
+void layers_group_norm(layers *l, const tensor *x, const backend_weight *norm, uint32_t groups, float eps,
+                       activation act, const tensor *y) {
+    if (going(l)) {
+        l->status = l->backend->ops->group_norm(l->stream, x, norm, groups, eps, act, y, l->work->diag);
+    }
+}
+
+void layers_layer_norm(layers *l, const tensor *x, const backend_weight *norm, float eps, const tensor *y) {
+    if (going(l)) {
+        l->status = l->backend->ops->layer_norm(l->stream, x, norm, eps, y, l->work->diag);
+    }
+}
+
+void layers_attention(layers *l, const tensor *q, const tensor *k, const tensor *v, uint32_t heads, bool causal,
+                      const tensor *y) {
+    float scale = 1.0F / sqrtf((float)(q->c / heads));
+    if (going(l)) {
+        l->status = l->backend->ops->attention(l->stream, q, k, v, heads, scale, causal, y, l->work->diag);
+    }
+}
+
+void layers_add(layers *l, const tensor *a, const tensor *b, activation act, const tensor *y) {
+    if (going(l)) {
+        l->status = l->backend->ops->add(l->stream, a, b, act, y, l->work->diag);
+    }
+}
+
+void layers_tap(layers *l, const char *module, const tensor *value, uint32_t h, uint32_t w) {
+    if (!going(l) || l->tap == NULL) {
+        return;
+    }
+    size_t elements = tensor_positions(value) * value->c;
+    if (elements > l->host_elements) {
+        mem_free(l->host);
+        l->host = mem_array(elements, sizeof *l->host);
+        l->host_elements = l->host != NULL ? elements : 0;
+        if (l->host == NULL) {
+            l->status = diag_no_memory(l->work->diag, elements * sizeof *l->host, "a module's output");
+            return;
+        }
+    }
+    layers_download(l, value, l->host);
+    if (going(l)) {
+        l->status = l->tap(l->tap_user, module, l->host, h, w, value->c);
+    }
+}
