@@ -48,6 +48,7 @@ typedef enum activation {
     ACTIVATION_NONE,
     ACTIVATION_SILU,
     ACTIVATION_GELU,       /* exact, by erf */
+    ACTIVATION_RELU,
     ACTIVATION_QUICK_GELU, /* x * sigmoid(1.702 x) */
     ACTIVATION_GEGLU, /* linear only: the first half of the outputs times gelu(second half); y has half as many */
 } activation;

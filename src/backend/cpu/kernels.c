@@ -11,6 +11,8 @@ static inline vfloat activate(activation act, vfloat v) {
     switch (act) {
     case ACTIVATION_SILU:
         return vector_swish(v, 1.0F);
+    case ACTIVATION_RELU:
+        return vector_max(v, (vfloat){0.0F});
     case ACTIVATION_QUICK_GELU:
         return vector_swish(v, 1.702F);
     case ACTIVATION_GELU:

@@ -111,6 +111,8 @@ static double activate(activation act, double x) {
     case ACTIVATION_GELU:
     case ACTIVATION_GEGLU: /* the gate's function */
         return 0.5 * x * erfc(-x * M_SQRT1_2);
+    case ACTIVATION_RELU:
+        return x > 0.0 ? x : 0.0;
     case ACTIVATION_QUICK_GELU:
         return x / (1.0 + exp(-1.702 * x));
     case ACTIVATION_NONE:
