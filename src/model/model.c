@@ -119,17 +119,19 @@ static diffcut_status check_weights(diffcut_model *model, diffcut_diagnostics *d
 
 static diffcut_status open_first_stage(diffcut_model *model, const diffcut_model_settings *settings,
                                        diffcut_diagnostics *diag) {
-    const checkpoint *source = model->source;
+    checkpoint *source = model->source;
+    first_stage_wanted wanted = {.kind = model->settings.first_stage,
+                                 .factor = model->settings.factor,
+                                 .channels = unet_get_plan(model->network)->config.in_channels};
     if (settings->first_stage != NULL) {
-        const checkpoint_settings fed = {.scaling_factor =
-                                             single_config_scaling_factor(model->settings.family == MODEL_SDXL)};
-        diffcut_status status = checkpoint_open_component(settings->first_stage, "vae", &fed, &model->other, diag);
+        diffcut_status status = checkpoint_open_component(settings->first_stage, "vae", NULL, &model->other, diag);
         if (status != DIFFCUT_OK) {
             return status;
         }
         source = model->other;
+        wanted.kind = FIRST_STAGE_OWN;
     }
-    return first_stage_open(model->backend, &model->settings, source, &model->first_stage, diag);
+    return first_stage_open(model->backend, &wanted, source, &model->first_stage, diag);
 }
 
 static diffcut_status open_parts(diffcut_model *model, const char *path, const diffcut_model_settings *settings,
@@ -244,7 +246,7 @@ void diffcut_model_get_info(const diffcut_model *model, diffcut_model_info *info
         .name = model->settings.name,
         .path = checkpoint_path(model->source),
         .family = model_family_name(model->settings.family),
-        .first_stage = first_stage_name(model->settings.first_stage),
+        .first_stage = first_stage_name(first_stage_get_kind(model->first_stage)),
         .backend = model->backend->ops->name,
         .dtype = weight_totals_type(&model->needed),
         .hook = model->hook.name,
@@ -279,6 +281,14 @@ static diffcut_status make_context(diffcut_model *model, diffcut_diagnostics *di
     return status;
 }
 
+diffcut_status model_prepare_first_stage(const diffcut_model *model, const work *w) {
+    diffcut_model *self = (diffcut_model *)(uintptr_t)model; /* as below */
+    (void)pthread_mutex_lock(&self->preparing);
+    diffcut_status status = first_stage_prepare(self->first_stage, w->diag);
+    (void)pthread_mutex_unlock(&self->preparing);
+    return status;
+}
+
 diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream, const work *w, const unet_hook *hook,
                              const char *prompt, unet_context **context) {
     (void)prompt;
@@ -295,9 +305,6 @@ diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream,
     }
     if (status == DIFFCUT_OK) {
         status = unet_context_prepare(self->context, stream, steps, w->diag);
-    }
-    if (status == DIFFCUT_OK) {
-        status = first_stage_prepare(self->first_stage, w->diag);
     }
     *context = self->context;
     (void)pthread_mutex_unlock(&self->preparing);
