@@ -9,6 +9,8 @@
 #define DIFFCUT_MODEL_MODEL_H
 
 #include "model/checkpoint.h"
+#include "model/context.h"
+#include "model/context_cache.h"
 #include "model/settings.h"
 #include "nn/first_stage.h"
 #include "nn/scheduler.h"
@@ -30,14 +32,18 @@ struct diffcut_model {
     weight_totals needed; /* up to it */
     uint64_t parameters;  /* of the whole UNet file */
 
-    pthread_mutex_t preparing; /* guards what follows, and the unprepared part of network and context */
-    unet_context *context;     /* NULL until it is first needed */
+    context_source *text;      /* where contexts come from */
+    pthread_mutex_t preparing; /* guards what follows, and the unprepared part of network and contexts */
+    context_cache contexts;
 };
 
 /* Makes first stage, network and the prompt's context ready up to the hook. *context is given back with
  * model_release_context. Thread-safe. */
 diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream, const work *w, const unet_hook *hook,
                              const char *prompt, unet_context **context);
+/* A prompt's context as arrays, for diffcut_context_save; freed with context_arrays_free. Thread-safe. */
+diffcut_status model_encode_text(const diffcut_model *model, backend_stream *stream, const work *w,
+                                 const char *prompt, context_arrays *out);
 /* NULL is allowed. Thread-safe. */
 void model_release_context(const diffcut_model *model, unet_context *context);
 
