@@ -314,9 +314,26 @@ static diffcut_status make_context(diffcut_model *model, backend_stream *stream,
     return status;
 }
 
+<<<<<<< HEAD
 /* With the lock held: everything that a run up to `steps` needs. */
 static diffcut_status prepare(diffcut_model *self, backend_stream *stream, const work *w, size_t steps,
                               const char *prompt, const context_entry **entry) {
+=======
+diffcut_status model_prepare_first_stage(const diffcut_model *model, const work *w) {
+    diffcut_model *self = (diffcut_model *)(uintptr_t)model; /* as below */
+    (void)pthread_mutex_lock(&self->preparing);
+    diffcut_status status = first_stage_prepare(self->first_stage, w->diag);
+    (void)pthread_mutex_unlock(&self->preparing);
+    return status;
+}
+
+diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream, const work *w, const unet_hook *hook,
+                             const char *prompt, unet_context **context) {
+    (void)prompt;
+    /* A model is const to its users; what is prepared late is guarded here and never changes once prepared. */
+    diffcut_model *self = (diffcut_model *)(uintptr_t)model;
+    size_t steps = hook->step + 1;
+>>>>>>> stages
     diffcut_status status = DIFFCUT_OK;
     *entry = context_cache_take(&self->contexts, prompt);
     if (*entry == NULL) {
@@ -328,6 +345,7 @@ static diffcut_status prepare(diffcut_model *self, backend_stream *stream, const
     if (status == DIFFCUT_OK) {
         status = unet_context_prepare((*entry)->context, stream, steps, w->diag);
     }
+<<<<<<< HEAD
     if (status == DIFFCUT_OK) {
         status = first_stage_prepare(self->first_stage, w->diag);
     }
@@ -350,6 +368,9 @@ diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream,
             work_note(w, PROMPT_CUT, entry->cut_to);
         }
     }
+=======
+    *context = self->context;
+>>>>>>> stages
     (void)pthread_mutex_unlock(&self->preparing);
     return status;
 }
