@@ -292,7 +292,7 @@ diffcut_status model_encode_text(const diffcut_model *model, backend_stream *str
     return DIFFCUT_OK;
 }
 
-/* A prompt's context, computed now and kept. */
+/* A prompt's context, computed now and kept. With the lock held. */
 static diffcut_status make_context(diffcut_model *model, backend_stream *stream, const work *w, const char *prompt,
                                    const context_entry **out) {
     context_arrays arrays;
@@ -314,11 +314,26 @@ static diffcut_status make_context(diffcut_model *model, backend_stream *stream,
     return status;
 }
 
-<<<<<<< HEAD
-/* With the lock held: everything that a run up to `steps` needs. */
-static diffcut_status prepare(diffcut_model *self, backend_stream *stream, const work *w, size_t steps,
-                              const char *prompt, const context_entry **entry) {
-=======
+/* The prompt's context with one more user, computed if it is not there. With the lock held. */
+static diffcut_status take_context(diffcut_model *self, backend_stream *stream, const work *w, const char *prompt,
+                                   const context_entry **entry) {
+    *entry = context_cache_take(&self->contexts, prompt);
+    return *entry != NULL ? DIFFCUT_OK : make_context(self, stream, w, prompt, entry);
+}
+
+diffcut_status model_prepare_text(const diffcut_model *model, backend_stream *stream, const work *w,
+                                  const char *prompt) {
+    diffcut_model *self = (diffcut_model *)(uintptr_t)model; /* as below */
+    const context_entry *entry = NULL;
+    (void)pthread_mutex_lock(&self->preparing);
+    diffcut_status status = take_context(self, stream, w, prompt != NULL ? prompt : "", &entry);
+    if (status == DIFFCUT_OK) {
+        context_cache_release(&self->contexts, entry->context);
+    }
+    (void)pthread_mutex_unlock(&self->preparing);
+    return status;
+}
+
 diffcut_status model_prepare_first_stage(const diffcut_model *model, const work *w) {
     diffcut_model *self = (diffcut_model *)(uintptr_t)model; /* as below */
     (void)pthread_mutex_lock(&self->preparing);
@@ -327,27 +342,15 @@ diffcut_status model_prepare_first_stage(const diffcut_model *model, const work 
     return status;
 }
 
-diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream, const work *w, const unet_hook *hook,
-                             const char *prompt, unet_context **context) {
-    (void)prompt;
-    /* A model is const to its users; what is prepared late is guarded here and never changes once prepared. */
-    diffcut_model *self = (diffcut_model *)(uintptr_t)model;
-    size_t steps = hook->step + 1;
->>>>>>> stages
-    diffcut_status status = DIFFCUT_OK;
-    *entry = context_cache_take(&self->contexts, prompt);
-    if (*entry == NULL) {
-        status = make_context(self, stream, w, prompt, entry);
-    }
+/* With the lock held: everything that a run up to `steps` needs but the first stage. */
+static diffcut_status prepare(diffcut_model *self, backend_stream *stream, const work *w, size_t steps,
+                              const char *prompt, const context_entry **entry) {
+    diffcut_status status = take_context(self, stream, w, prompt, entry);
     if (status == DIFFCUT_OK) {
         status = unet_prepare(self->network, steps, w->diag);
     }
     if (status == DIFFCUT_OK) {
         status = unet_context_prepare((*entry)->context, stream, steps, w->diag);
-    }
-<<<<<<< HEAD
-    if (status == DIFFCUT_OK) {
-        status = first_stage_prepare(self->first_stage, w->diag);
     }
     if (status != DIFFCUT_OK && *entry != NULL) {
         context_cache_release(&self->contexts, (*entry)->context);
@@ -368,9 +371,6 @@ diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream,
             work_note(w, PROMPT_CUT, entry->cut_to);
         }
     }
-=======
-    *context = self->context;
->>>>>>> stages
     (void)pthread_mutex_unlock(&self->preparing);
     return status;
 }

@@ -2,7 +2,7 @@
  * model.h - a checkpoint, opened: configuration, network, defaults; shared by sessions.
  *
  * Opening checks every tensor that the default hook needs by its header; weights are read and prepared when they are
- * first computed with (model_prepare_first_stage, model_prepare), and further ones when a deeper hook is first asked
+ * first computed with (model_prepare_...), and further ones when a deeper hook is first asked
  * for, each once. Called by the public functions here, nn/encode and the pipeline.
  */
 #ifndef DIFFCUT_MODEL_MODEL_H
@@ -37,6 +37,10 @@ struct diffcut_model {
     context_cache contexts;
 };
 
+/* Computes the prompt's context and keeps it: so that a prompt that cannot be encoded is told before the first stage
+ * has run, and the encoders' memory is gone by then. Thread-safe. */
+diffcut_status model_prepare_text(const diffcut_model *model, backend_stream *stream, const work *w,
+                                  const char *prompt);
 /* Makes the first stage ready. Apart from the rest, so that it can run before the network's weights take their
  * memory: its own activations are the largest. Thread-safe. */
 diffcut_status model_prepare_first_stage(const diffcut_model *model, const work *w);
