@@ -40,24 +40,24 @@ _diffcut() {
             return
             ;;
         --variant) mapfile -t COMPREPLY < <(compgen -W 'fp16 bf16' -- "$cur") && return ;;
-        --files-from | --image | -i | --first-stage) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
+        --files-from | --image | -i | --first-stage | --context) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --size) mapfile -t COMPREPLY < <(compgen -W 'native' -- "$cur") && return ;;
-        --tau | -t | --alpha | --min-tokens | --timestep | --seed | --hook | --iterations | --dilations | --median | \
+        --tau | -t | --alpha | --min-tokens | --timestep | --seed | --hook | --prompt | --iterations | --dilations | --median | \
             --refine-size | --tile | --opacity | --threads | -T | --max-pixels | --synthetic | --repeat | -n)
             return
             ;;
     esac
 
     if [[ $command == model && ${COMP_WORDS[COMP_CWORD - 1]} == model ]]; then
-        mapfile -t COMPREPLY < <(compgen -W 'info' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'info context' -- "$cur")
         return
     fi
 
     if [[ $cur == -* ]]; then
         local says='--quiet --verbose --help'
         local input='--size --square --resample --tile --max-pixels'
-        local opening='--variant --config --first-stage --backend'
-        local features='--timestep --seed --hook'
+        local opening='--variant --config --first-stage --context --backend'
+        local features='--timestep --seed --hook --prompt'
         local cut='--tau --alpha --min-tokens --reference --eigen'
         local refinement='--iterations --dilations --median --refine-size'
         local options
@@ -70,7 +70,12 @@ _diffcut() {
             features) options="--output --force $input $features --model $opening --threads $says" ;;
             cut) options="--output --image --force --max-pixels $cut --threads $says" ;;
             refine) options="--output --force --max-pixels $refinement --threads $says" ;;
-            model) options="--json $opening $says" ;;
+            model)
+                case ${COMP_WORDS[2]-} in
+                    context) options="--output --force --prompt $opening --threads $says" ;;
+                    *) options="--json $opening $says" ;;
+                esac
+                ;;
             bench)
                 options="--synthetic --repeat --json $input $features $cut --refine --no-refine $refinement --model
                     $opening --threads $says"

@@ -56,6 +56,7 @@ static const option_group groups[] = {
     {"Network input", settings_size_rows, AT(settings)},
     {"", settings_photo_rows, AT(settings)},
     {"Features", settings_features_rows, AT(settings)},
+    {"", settings_text_rows, AT(settings)},
     {"Cut", settings_cut_rows, AT(settings)},
     {"Refinement", settings_switch_rows, AT(settings)},
     {"", settings_refinement_rows, AT(settings)},

@@ -25,7 +25,7 @@ complains "diffcut: 'zebra' is neither a command nor a file
 Try 'diffcut --help'."
 run model
 exits 2
-complains "diffcut: 'model' is the start of: diffcut model info
+complains "diffcut: 'model' is the start of: diffcut model info, diffcut model context
 Try 'diffcut --help'."
 run segment
 is_usage_error 'diffcut segment: no photo given'
@@ -113,6 +113,10 @@ run refine - - -o x.png
 is_usage_error 'diffcut refine: standard input can be read only once' refine
 run model info a b
 is_usage_error 'diffcut model info: more than one model given' 'model info'
+run model context a b -o c
+is_usage_error 'diffcut model context: more than one model given' 'model context'
+run model context a
+is_usage_error 'diffcut model context: -o FILE is needed (- for standard output)' 'model context'
 run bench a.png b.png
 is_usage_error 'diffcut bench: more than one photo given' bench
 run bench a.png --synthetic 8x8
