@@ -77,9 +77,8 @@ diffcut_status checkpoint_open(const char *path, const checkpoint_settings *sett
     return DIFFCUT_OK;
 }
 
-diffcut_status checkpoint_open_component(const char *path, const char *component,
-                                         const checkpoint_settings *settings, checkpoint **out,
-                                         diffcut_diagnostics *diag) {
+diffcut_status checkpoint_open_component(const char *path, const char *component, const checkpoint_settings *settings,
+                                         checkpoint **out, diffcut_diagnostics *diag) {
     (void)settings;
     (void)out;
     return diag_fail(diag, DIFFCUT_ERROR_UNSUPPORTED, "%s: a %s of its own cannot be read yet", path, component);
@@ -161,6 +160,15 @@ diffcut_status checkpoint_find(const checkpoint *self, const char *component, co
     *out = found;
     *file = safetensors_name(weights);
     return DIFFCUT_OK;
+}
+
+size_t checkpoint_count(const checkpoint *self, const char *component) {
+    const safetensors *weights = component_file(self, component);
+    return weights != NULL ? safetensors_count(weights) : 0;
+}
+
+const safetensors_tensor *checkpoint_at(const checkpoint *self, const char *component, size_t index) {
+    return safetensors_at(component_file(self, component), index);
 }
 
 uint64_t checkpoint_parameters(const checkpoint *self, const char *component) {

@@ -48,6 +48,9 @@ diffcut_status checkpoint_require(checkpoint *self, const char *component, diffc
  * none. *file is what messages call the file it is in. */
 diffcut_status checkpoint_find(const checkpoint *self, const char *component, const char *tensor,
                                const safetensors_tensor **out, const char **file, diffcut_diagnostics *diag);
+/* All of a required component's tensors, in the order of their names; index is below the count. */
+size_t checkpoint_count(const checkpoint *self, const char *component);
+const safetensors_tensor *checkpoint_at(const checkpoint *self, const char *component, size_t index);
 /* Elements of all of a component's tensors. */
 uint64_t checkpoint_parameters(const checkpoint *self, const char *component);
 

@@ -164,9 +164,6 @@ static diffcut_status open_parts(diffcut_model *model, const char *path, const d
         status = open_first_stage(model, settings, diag);
     }
     if (status == DIFFCUT_OK) {
-        status = check_weights(model, diag);
-    }
-    if (status == DIFFCUT_OK) {
         model->parameters = checkpoint_parameters(model->source, "unet");
     }
     return status;
@@ -185,8 +182,8 @@ static void free_model(diffcut_model *model) {
     mem_free(model);
 }
 
-static diffcut_status open_model(const char *path, const diffcut_model_settings *settings, diffcut_model **out,
-                                 diffcut_diagnostics *diag) {
+diffcut_status model_open_unchecked(const char *path, const diffcut_model_settings *settings, diffcut_model **out,
+                                    diffcut_diagnostics *diag) {
     diffcut_model *model = mem_array_zero(1, sizeof *model);
     if (model == NULL) {
         return diag_no_memory(diag, sizeof *model, "a model");
@@ -199,6 +196,22 @@ static diffcut_status open_model(const char *path, const diffcut_model_settings 
     diffcut_model_settings defaults;
     diffcut_model_settings_init(&defaults);
     diffcut_status status = open_parts(model, path, settings != NULL ? settings : &defaults, diag);
+    if (status != DIFFCUT_OK) {
+        free_model(model);
+        return status;
+    }
+    *out = model;
+    return DIFFCUT_OK;
+}
+
+static diffcut_status open_model(const char *path, const diffcut_model_settings *settings, diffcut_model **out,
+                                 diffcut_diagnostics *diag) {
+    diffcut_model *model = NULL;
+    diffcut_status status = model_open_unchecked(path, settings, &model, diag);
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    status = check_weights(model, diag);
     if (status != DIFFCUT_OK) {
         free_model(model);
         return status;

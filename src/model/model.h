@@ -41,6 +41,10 @@ diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream,
 /* NULL is allowed. Thread-safe. */
 void model_release_context(const diffcut_model *model, unet_context *context);
 
+/* Opens all but the weights: configurations are read, tensors not yet looked for. The caller releases it. */
+diffcut_status model_open_unchecked(const char *path, const diffcut_model_settings *settings, diffcut_model **out,
+                                    diffcut_diagnostics *diag);
+
 /* Where the embedded model lies (find.c); the caller frees *path with mem_free. DIFFCUT_ERROR_IO lists the
  * places looked at. */
 diffcut_status model_find_embedded(char **path, diffcut_diagnostics *diag);
