@@ -176,14 +176,15 @@ static void look_for_extra(verify *run, const checkpoint *source, const char *co
     if (run->asked_count > 0) {
         qsort(run->asked, run->asked_count, sizeof *run->asked, by_name);
     }
-    for (size_t i = 0; i < checkpoint_count(source, component); i++) {
-        const char *name = checkpoint_at(source, component, i)->name;
+    for (size_t i = 0; i < checkpoint_tensor_count(source, component); i++) {
+        const char *file;
+        const char *name = checkpoint_tensor_at(source, component, i, &file)->name;
         if (was_asked(run, name)) {
             continue;
         }
         if (listed(&whole, name) == NULL && starts_with_any(name, needed_parts)) {
             verify_tell(run, DIFFCUT_FINDING_EXTRA, true, component, name,
-                        "%s: tensor %s is none of this network's, as %s/config.json describes it", component, name,
+                        "%s: tensor %s is none of this network's, as %s/config.json describes it", file, name,
                         component);
         } else {
             run->report.tensors_skipped++;
@@ -238,18 +239,18 @@ static const char *bare(const char *name) {
     return strncmp(name, TEXT_PREFIX, length) == 0 ? name + length : name;
 }
 
-static void check_text_tensor(verify *run, const char *component, const safetensors_tensor *stored,
+static void check_text_tensor(verify *run, const char *component, const safetensors_tensor *stored, const char *file,
                               const synth_tensor *asked) {
     if (stored->type == DTYPE_OTHER) {
         verify_tell(run, DIFFCUT_FINDING_TYPE, true, component, stored->name,
-                    "%s: tensor %s has dtype %s; F32, F16 and BF16 are supported", component, stored->name,
+                    "%s: tensor %s has dtype %s; F32, F16 and BF16 are supported", file, stored->name,
                     stored->type_name);
     } else if (stored->rank != asked->rank ||
                memcmp(stored->shape, asked->shape, asked->rank * sizeof *asked->shape) != 0) {
-        misshapen(run, component, stored->name, stored, component, asked->shape, asked->rank);
+        misshapen(run, component, stored->name, stored, file, asked->shape, asked->rank);
     } else {
         run->report.parameters_needed += stored->elements;
-        check_values(run, component, stored->name, stored, component);
+        check_values(run, component, stored->name, stored, file);
     }
 }
 
@@ -257,18 +258,19 @@ static void check_text_tensor(verify *run, const char *component, const safetens
 static diffcut_status compare_text(verify *run, const checkpoint *source, const char *component,
                                    const synth_list *whole) {
     diffcut_status status = DIFFCUT_OK;
-    for (size_t i = 0; i < checkpoint_count(source, component) && status == DIFFCUT_OK; i++) {
-        const safetensors_tensor *stored = checkpoint_at(source, component, i);
+    for (size_t i = 0; i < checkpoint_tensor_count(source, component) && status == DIFFCUT_OK; i++) {
+        const char *file;
+        const safetensors_tensor *stored = checkpoint_tensor_at(source, component, i, &file);
         const synth_tensor *asked = listed(whole, bare(stored->name));
         if (asked != NULL) {
-            check_text_tensor(run, component, stored, asked);
+            check_text_tensor(run, component, stored, file, asked);
             status = note(run, asked->name);
         } else if (is_buffer(stored->name)) {
             run->report.tensors_skipped++;
         } else {
             verify_tell(run, DIFFCUT_FINDING_EXTRA, true, component, stored->name,
-                        "%s: tensor %s is none of this network's, as %s/config.json describes it", component,
-                        stored->name, component);
+                        "%s: tensor %s is none of this network's, as %s/config.json describes it", file, stored->name,
+                        component);
         }
     }
     if (run->asked_count > 0) {
