@@ -118,7 +118,8 @@ static diffcut_status check_weights(diffcut_model *model, diffcut_diagnostics *d
 
 static diffcut_status open_first_stage(diffcut_model *model, const diffcut_model_settings *settings,
                                        diffcut_diagnostics *diag) {
-    const checkpoint *source = model->source;
+    checkpoint *source = model->source;
+    uint32_t takes = unet_get_plan(model->network)->config.in_channels;
     if (settings->first_stage != NULL) {
         diffcut_status status = checkpoint_open_component(settings->first_stage, "vae", NULL, &model->other, diag);
         if (status != DIFFCUT_OK) {
@@ -126,7 +127,15 @@ static diffcut_status open_first_stage(diffcut_model *model, const diffcut_model
         }
         source = model->other;
     }
-    return first_stage_open(model->backend, &model->settings, source, &model->first_stage, diag);
+    diffcut_status status = first_stage_open(model->backend, model->settings.first_stage, model->settings.factor,
+                                             settings->first_stage != NULL, source, &model->first_stage, diag);
+    if (status == DIFFCUT_OK && first_stage_channels(model->first_stage) != takes) {
+        status = diag_fail(diag, DIFFCUT_ERROR_MODEL,
+                           UNET_CONFIG ": in_channels is %u, the latents of %.300s (%s) have %u channels", takes,
+                           checkpoint_path(source), first_stage_name(first_stage_get_kind(model->first_stage)),
+                           first_stage_channels(model->first_stage));
+    }
+    return status;
 }
 
 static diffcut_status open_parts(diffcut_model *model, const char *path, const diffcut_model_settings *settings,
@@ -254,7 +263,7 @@ void diffcut_model_get_info(const diffcut_model *model, diffcut_model_info *info
         .name = model->settings.name,
         .path = checkpoint_path(model->source),
         .family = model_family_name(model->settings.family),
-        .first_stage = first_stage_name(model->settings.first_stage),
+        .first_stage = first_stage_name(first_stage_get_kind(model->first_stage)),
         .backend = model->backend->ops->name,
         .dtype = weight_totals_type(&model->needed),
         .hook = model->hook.name,

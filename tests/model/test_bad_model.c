@@ -175,7 +175,7 @@ static const wrong_case cases[] = {
      "\"pixel_unshuffle\"",
      "\"wavelets\"",
      DIFFCUT_ERROR_UNSUPPORTED,
-     {"first_stage.type \"wavelets\"", "\"pixel_unshuffle\" and \"AutoencoderKL\""}},
+     {"first_stage.type \"wavelets\"", "\"AutoencoderKL\" and \"AutoencoderTiny\""}},
     {OWN, "\"zeros\"", "\"empty-prompt\"", DIFFCUT_ERROR_UNSUPPORTED, {"context \"empty-prompt\""}},
     {OWN, "\"context_tokens\": 1", "\"context_tokens\": 0", DIFFCUT_ERROR_MODEL, {"context_tokens is 0"}},
     {OWN, "\"context_tokens\": 1", "\"tua\": 0.5", DIFFCUT_ERROR_MODEL, {"diffcut.json: tua is not a key"}},
