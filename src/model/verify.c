@@ -55,16 +55,38 @@ static diffcut_status verify_model(verify *run, const diffcut_model *model) {
     return status;
 }
 
-static diffcut_status verify_path(verify *run, const char *path) {
+/* Opens the checkpoint by itself: what is none at all cannot be verified. *usable is false when it lacks the files
+ * without which there is nothing to compare. */
+static diffcut_status verify_files(verify *run, const char *path, bool *usable) {
     checkpoint *source = NULL;
-    const checkpoint_settings layout = {run->settings->model.variant, run->settings->model.config};
-    /* Opened by itself first: what is no checkpoint at all cannot be verified. */
+    const checkpoint_settings layout = {.variant = run->settings->model.variant,
+                                        .config = run->settings->model.config};
     diffcut_status status = checkpoint_open(path, &layout, &source, run->diag);
     if (status != DIFFCUT_OK) {
         return status;
     }
+    diffcut_diagnostics message;
+    *usable = checkpoint_has(source, "unet/config.json");
+    if (!*usable) {
+        verify_tell(run, DIFFCUT_FINDING_FILE, true, "unet", NULL, "there is no unet/config.json");
+    }
+    status = checkpoint_require(source, "unet", &message);
+    if (status != DIFFCUT_OK && status != DIFFCUT_ERROR_MEMORY) {
+        verify_tell(run, DIFFCUT_FINDING_FILE, true, "unet", NULL, "%s", message.message);
+        *usable = false;
+        status = DIFFCUT_OK;
+    }
     checkpoint_close(source);
+    return status == DIFFCUT_OK ? status : diag_fail(run->diag, status, "%s", message.message);
+}
+
+static diffcut_status verify_path(verify *run, const char *path) {
+    bool usable = false;
     diffcut_model *model = NULL;
+    diffcut_status status = verify_files(run, path, &usable);
+    if (status != DIFFCUT_OK || !usable) {
+        return status;
+    }
     status = model_open_unchecked(path, &run->settings->model, &model, run->diag);
     if (status == DIFFCUT_OK) {
         status = verify_model(run, model);
