@@ -247,22 +247,30 @@ DIFFCUT_API void diffcut_model_release(diffcut_model *model);
 
 /* What is known of a checkpoint. Strings belong to the model. */
 typedef struct diffcut_model_info {
-    const char *name;           /* diffcut.json's name, or the folder's */
-    const char *path;           /* the folder */
-    const char *family;         /* "pixel", "sd", "sdxl": told from the configuration, never from a name */
-    const char *first_stage;    /* "pixel_unshuffle", ... */
-    const char *backend;        /* which backend holds it */
-    const char *dtype;          /* of the weights on disk: "F32", "F16", "BF16" or "mixed" */
-    const char *hook;           /* default hook, diffusers' module name */
-    uint32_t size;              /* default long side in pixels */
-    uint32_t multiple;          /* input sides are multiples of this many pixels */
-    int32_t timestep;           /* default timestep */
-    double alpha, tau;          /* defaults of the cut */
-    uint64_t parameters_needed; /* of the tensors that the features need */
-    uint64_t parameters_total;  /* of all tensors in the UNet's files */
-    uint64_t bytes_needed;      /* on disk */
-    uint32_t feature_channels;  /* channels at the default hook */
-    uint32_t feature_stride;    /* input pixels per token side at the default hook */
+    const char *name;              /* diffcut.json's name, or the folder's */
+    const char *path;              /* the folder */
+    const char *family;            /* "pixel", "sd", "sdxl": told from the configuration, never from a name */
+    const char *first_stage;       /* "pixel_unshuffle", ... */
+    const char *backend;           /* which backend holds it */
+    const char *dtype;             /* of the weights on disk: "F32", "F16", "BF16" or "mixed" */
+    const char *hook;              /* default hook, diffusers' module name */
+    uint32_t size;                 /* default long side in pixels */
+    uint32_t multiple;             /* input sides are multiples of this many pixels */
+    int32_t timestep;              /* default timestep */
+    double alpha, tau;             /* defaults of the cut */
+    uint64_t parameters_needed;    /* of the tensors that the features need */
+    uint64_t parameters_total;     /* of all tensors in the files of all components that are there */
+    uint64_t bytes_needed;         /* on disk */
+    uint32_t feature_channels;     /* channels at the default hook */
+    uint32_t feature_stride;       /* input pixels per token side at the default hook */
+    uint64_t bytes_total;          /* on disk, as parameters_total */
+    const char *layout;            /* "folder", "sharded" or "single file" */
+    const char *variant;           /* of the weights: "fp16", "bf16", ...; "" for the plain ones */
+    bool cached;                   /* it lies in the Hugging Face cache */
+    const char *license;           /* as the front matter of its README.md names it; "" when it does not */
+    const char *license_file;      /* "LICENSE.md", ...; "" when there is none */
+    uint32_t text_encoders;        /* how many are there */
+    uint32_t text_encoders_needed; /* how many a prompt takes; 0 where the model is not prompted */
 } diffcut_model_info;
 
 DIFFCUT_API void diffcut_model_get_info(const diffcut_model *model, diffcut_model_info *info);

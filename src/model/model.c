@@ -168,7 +168,7 @@ static diffcut_status open_parts(diffcut_model *model, const char *path, const d
         status = open_first_stage(model, settings, diag);
     }
     if (status == DIFFCUT_OK) {
-        model->parameters = checkpoint_parameters(model->source, "unet");
+        status = model_about_read(model->source, &model->about, diag);
     }
     return status;
 }
@@ -257,6 +257,14 @@ void diffcut_model_release(diffcut_model *model) {
 
 /* ------------------------------------------------------------------------------------------------- use */
 
+/* How many text encoders a prompt's context takes; none where the model was trained with zeros. */
+static uint32_t encoders_needed(const diffcut_model *model) {
+    if (model->settings.family == MODEL_PIXEL || model->settings.context_tokens > 0) {
+        return 0;
+    }
+    return model->settings.family == MODEL_SDXL ? 2 : 1;
+}
+
 void diffcut_model_get_info(const diffcut_model *model, diffcut_model_info *info) {
     uint32_t stride = model->settings.factor << model->hook.level;
     *info = (diffcut_model_info){
@@ -273,10 +281,18 @@ void diffcut_model_get_info(const diffcut_model *model, diffcut_model_info *info
         .alpha = model->settings.alpha,
         .tau = model->settings.tau,
         .parameters_needed = model->needed.parameters,
-        .parameters_total = model->parameters,
+        .parameters_total = model->about.parameters,
         .bytes_needed = model->needed.bytes,
         .feature_channels = model->hook.channels,
         .feature_stride = stride,
+        .bytes_total = model->about.bytes,
+        .layout = model->about.layout,
+        .variant = model->about.variant,
+        .cached = model->about.cached,
+        .license = model->about.license,
+        .license_file = model->about.license_file,
+        .text_encoders = model->about.text_encoders,
+        .text_encoders_needed = encoders_needed(model),
     };
 }
 

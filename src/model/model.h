@@ -8,7 +8,7 @@
 #ifndef DIFFCUT_MODEL_MODEL_H
 #define DIFFCUT_MODEL_MODEL_H
 
-#include "model/checkpoint.h"
+#include "model/about.h"
 #include "model/settings.h"
 #include "nn/first_stage.h"
 #include "nn/scheduler.h"
@@ -28,7 +28,7 @@ struct diffcut_model {
     scheduler noise;
     unet_hook hook;       /* default */
     weight_totals needed; /* up to it */
-    uint64_t parameters;  /* of the whole UNet file */
+    model_about about;
 
     pthread_mutex_t preparing; /* guards what follows, and the unprepared part of network and context */
     unet_context *context;     /* NULL until it is first needed */
