@@ -146,33 +146,42 @@ static bool starts_with_any(const char *name, const char *const *prefixes) {
 }
 
 /* The whole network of a component's configuration; empty where it is none that can be listed. */
-static void list_whole(const checkpoint *source, const char *component, synth_list *out) {
-    diffcut_diagnostics ignored;
+static diffcut_status list_whole(verify *run, const checkpoint *source, const char *component, synth_list *out) {
+    diffcut_diagnostics message;
     json_document document;
     char name[64];
     (void)snprintf(name, sizeof name, "%s/config.json", component);
-    if (!checkpoint_has(source, name) || checkpoint_json(source, name, &document, &ignored) != DIFFCUT_OK) {
-        return;
+    if (!checkpoint_has(source, name)) {
+        return DIFFCUT_OK;
     }
-    diffcut_status status;
-    if (strcmp(component, "unet") == 0) {
-        status = synth_unet(document.root, out, &ignored);
-    } else if (strcmp(component, "vae") == 0) {
-        status = synth_vae(document.root, out, &ignored);
-    } else {
-        status = synth_text(document.root, true, out, &ignored);
+    diffcut_status status = checkpoint_json(source, name, &document, &message);
+    if (status == DIFFCUT_OK) {
+        if (strcmp(component, "unet") == 0) {
+            status = synth_unet(document.root, out, &message);
+        } else if (strcmp(component, "vae") == 0) {
+            status = synth_vae(document.root, out, &message);
+        } else {
+            status = synth_text(document.root, true, out, &message);
+        }
+        json_document_free(&document);
     }
-    json_document_free(&document);
-    if (status != DIFFCUT_OK || synth_list_finish(out, &ignored) != DIFFCUT_OK) {
+    if (status == DIFFCUT_OK) {
+        status = synth_list_finish(out, &message);
+    }
+    if (status != DIFFCUT_OK) {
         synth_list_free(out);
     }
+    return status != DIFFCUT_ERROR_MEMORY ? DIFFCUT_OK : diag_fail(run->diag, status, "%s", message.message);
 }
 
 /* What lies in the file beside what was asked for: superfluous in a needed part, else only counted. */
-static void look_for_extra(verify *run, const checkpoint *source, const char *component,
-                           const char *const *needed_parts) {
+static diffcut_status look_for_extra(verify *run, const checkpoint *source, const char *component,
+                                     const char *const *needed_parts) {
     synth_list whole = {.count = 0};
-    list_whole(source, component, &whole);
+    diffcut_status status = list_whole(run, source, component, &whole);
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
     if (run->asked_count > 0) {
         qsort(run->asked, run->asked_count, sizeof *run->asked, by_name);
     }
@@ -193,6 +202,7 @@ static void look_for_extra(verify *run, const checkpoint *source, const char *co
     run->report.tensors_needed += run->asked_count;
     run->asked_count = 0;
     synth_list_free(&whole);
+    return DIFFCUT_OK;
 }
 
 diffcut_status verify_networks(verify *run, const diffcut_model *model) {
@@ -200,14 +210,16 @@ diffcut_status verify_networks(verify *run, const diffcut_model *model) {
     static const char *const vae_parts[] = {"encoder.", "quant_conv.", NULL};
     visit v = {run, model->source};
     diffcut_status status = unet_visit(model->network, model->hook.step + 1, visit_need, &v);
+    if (status == DIFFCUT_OK) {
+        status = look_for_extra(run, model->source, "unet", unet_parts);
+    }
     if (status != DIFFCUT_OK) {
         return status;
     }
-    look_for_extra(run, model->source, "unet", unet_parts);
     v.source = model->other != NULL ? model->other : model->source;
     status = first_stage_visit(model->first_stage, visit_need, &v);
     if (status == DIFFCUT_OK && run->asked_count > 0) {
-        look_for_extra(run, v.source, "vae", vae_parts);
+        status = look_for_extra(run, v.source, "vae", vae_parts);
     }
     return status;
 }
@@ -302,10 +314,10 @@ diffcut_status verify_text(verify *run, const diffcut_model *model, const char *
         return DIFFCUT_OK;
     }
     synth_list whole = {.count = 0};
-    list_whole(source, encoder, &whole);
-    if (whole.count > 0) {
+    status = list_whole(run, source, encoder, &whole);
+    if (status == DIFFCUT_OK && whole.count > 0) {
         status = compare_text(run, source, encoder, &whole);
-    } else if (described) {
+    } else if (status == DIFFCUT_OK && described) {
         verify_tell(run, DIFFCUT_FINDING_CONFIG, true, encoder, NULL,
                     "%s/config.json does not describe a CLIP text encoder", encoder);
     }
