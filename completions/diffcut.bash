@@ -30,7 +30,7 @@ _diffcut() {
             mapfile -t COMPREPLY < <(compgen -W 'labels overlay json coco npy features' -- "$cur")
             return
             ;;
-        --model | -m | --dump) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
+        --model | -m | --dump | --config) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
         --output | -o)
             if [[ $command == segment ]]; then
                 mapfile -t COMPREPLY < <(compgen -d -- "$cur")
@@ -39,10 +39,11 @@ _diffcut() {
             fi
             return
             ;;
-        --files-from | --image | -i) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
+        --variant) mapfile -t COMPREPLY < <(compgen -W 'fp16 bf16' -- "$cur") && return ;;
+        --files-from | --image | -i | --first-stage) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --size) mapfile -t COMPREPLY < <(compgen -W 'native' -- "$cur") && return ;;
         --tau | -t | --alpha | --min-tokens | --timestep | --seed | --hook | --iterations | --dilations | --median | \
-            --refine-size | --opacity | --threads | -T | --max-pixels | --synthetic | --repeat | -n)
+            --refine-size | --tile | --opacity | --threads | -T | --max-pixels | --synthetic | --repeat | -n)
             return
             ;;
     esac
@@ -54,7 +55,8 @@ _diffcut() {
 
     if [[ $cur == -* ]]; then
         local says='--quiet --verbose --help'
-        local input='--size --square --resample --max-pixels'
+        local input='--size --square --resample --tile --max-pixels'
+        local opening='--variant --config --first-stage --backend'
         local features='--timestep --seed --hook'
         local cut='--tau --alpha --min-tokens --reference --eigen'
         local refinement='--iterations --dilations --median --refine-size'
@@ -63,15 +65,15 @@ _diffcut() {
             segment)
                 options="--files-from --null --output --outputs --coco --npy --features-npy --opacity --no-boundaries
                     --full-names --force --dump --json $input $features $cut --refine --no-refine $refinement
-                    --model --backend --threads $says"
+                    --model $opening --threads $says"
                 ;;
-            features) options="--output --force $input $features --model --backend --threads $says" ;;
+            features) options="--output --force $input $features --model $opening --threads $says" ;;
             cut) options="--output --image --force --max-pixels $cut --threads $says" ;;
             refine) options="--output --force --max-pixels $refinement --threads $says" ;;
-            model) options="--json --backend $says" ;;
+            model) options="--json $opening $says" ;;
             bench)
                 options="--synthetic --repeat --json $input $features $cut --refine --no-refine $refinement --model
-                    --backend --threads $says"
+                    $opening --threads $says"
                 ;;
             *) options='--help --version' ;;
         esac

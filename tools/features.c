@@ -30,6 +30,7 @@ static const option_group groups[] = {
     {"", settings_photo_rows, AT(settings)},
     {"Features", settings_features_rows, AT(settings)},
     {"Model", settings_model_rows, AT(settings)},
+    {"", settings_opening_rows, AT(settings)},
     {"", settings_threads_rows, AT(settings)},
     {"Messages", console_options, AT(says)},
     {NULL, NULL, 0},

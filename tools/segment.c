@@ -55,6 +55,7 @@ static const option_group groups[] = {
     {"Refinement", settings_switch_rows, AT(settings)},
     {"", settings_refinement_rows, AT(settings)},
     {"Model", settings_model_rows, AT(settings)},
+    {"", settings_opening_rows, AT(settings)},
     {"", settings_threads_rows, AT(settings)},
     {"Messages", console_options, AT(says)},
     {NULL, NULL, 0},

@@ -314,6 +314,14 @@ static diffcut_status make_context(diffcut_model *model, diffcut_diagnostics *di
     return status;
 }
 
+diffcut_status model_prepare_first_stage(const diffcut_model *model, const work *w) {
+    diffcut_model *self = (diffcut_model *)(uintptr_t)model; /* as below */
+    (void)pthread_mutex_lock(&self->preparing);
+    diffcut_status status = first_stage_prepare(self->first_stage, w->diag);
+    (void)pthread_mutex_unlock(&self->preparing);
+    return status;
+}
+
 diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream, const work *w, const unet_hook *hook,
                              const char *prompt, unet_context **context) {
     (void)prompt;
@@ -330,9 +338,6 @@ diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream,
     }
     if (status == DIFFCUT_OK) {
         status = unet_context_prepare(self->context, stream, steps, w->diag);
-    }
-    if (status == DIFFCUT_OK) {
-        status = first_stage_prepare(self->first_stage, w->diag);
     }
     *context = self->context;
     (void)pthread_mutex_unlock(&self->preparing);

@@ -2,8 +2,8 @@
  * model.h - a checkpoint, opened: configuration, network, defaults; shared by sessions.
  *
  * Opening checks every tensor that the default hook needs by its header; weights are read and prepared when they are
- * first computed with (model_prepare), and further ones when a deeper hook is first asked for, each once. Called by
- * the public functions here, nn/encode and the pipeline.
+ * first computed with (model_prepare_first_stage, model_prepare), and further ones when a deeper hook is first asked
+ * for, each once. Called by the public functions here, nn/encode and the pipeline.
  */
 #ifndef DIFFCUT_MODEL_MODEL_H
 #define DIFFCUT_MODEL_MODEL_H
@@ -34,7 +34,10 @@ struct diffcut_model {
     unet_context *context;     /* NULL until it is first needed */
 };
 
-/* Makes first stage, network and the prompt's context ready up to the hook. *context is given back with
+/* Makes the first stage ready. Apart from the rest, so that it can run before the network's weights take their
+ * memory: its own activations are the largest. Thread-safe. */
+diffcut_status model_prepare_first_stage(const diffcut_model *model, const work *w);
+/* Makes network and the prompt's context ready up to the hook. *context is given back with
  * model_release_context. Thread-safe. */
 diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream, const work *w, const unet_hook *hook,
                              const char *prompt, unet_context **context);

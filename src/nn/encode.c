@@ -92,15 +92,21 @@ diffcut_status encode_features(const diffcut_model *model, backend_stream *strea
     unet_context *context = NULL;
     noisy_latent noisy = {0};
     unet_features result;
+    double share = first_stage_runs(model->first_stage) / (first_stage_runs(model->first_stage) + 1.0);
+    const work first = work_part(w, 0.0, share);
+    const work second = work_part(w, share, 1.0);
     diffcut_status status = work_progress(w, 0.0);
     if (status == DIFFCUT_OK && settings->hook != NULL) {
         status = unet_plan_hook(unet_get_plan(model->network), settings->hook, &where, w->diag);
     }
     if (status == DIFFCUT_OK) {
-        status = model_prepare(model, stream, w, &where, settings->prompt, &context);
+        status = model_prepare_first_stage(model, w);
     }
     if (status == DIFFCUT_OK) {
-        status = make_noisy(model, stream, w, image, height, width, settings, &noisy);
+        status = make_noisy(model, stream, &first, image, height, width, settings, &noisy);
+    }
+    if (status == DIFFCUT_OK) {
+        status = model_prepare(model, stream, w, &where, settings->prompt, &context);
     }
     if (status != DIFFCUT_OK) {
         goto cleanup;
@@ -114,8 +120,8 @@ diffcut_status encode_features(const diffcut_model *model, backend_stream *strea
                               .context = context,
                               .time_ids = time_ids};
     work user = *w; /* the tap's user pointer is not const */
-    status =
-        unet_encode(model->network, stream, w, &input, &where, work_dumps(w) ? dump_module : NULL, &user, &result);
+    status = unet_encode(model->network, stream, &second, &input, &where, work_dumps(w) ? dump_module : NULL, &user,
+                         &result);
     if (status != DIFFCUT_OK) {
         goto cleanup;
     }

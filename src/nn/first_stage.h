@@ -30,8 +30,8 @@ void first_stage_close(first_stage *self);
 first_stage_kind first_stage_get_kind(const first_stage *self);
 /* Channels of the latent. */
 uint32_t first_stage_channels(const first_stage *self);
-/* About how much of the time of a picture's features it takes, 0 .. 1, with one run of SSD-1B's UNet behind it. */
-double first_stage_share(const first_stage *self);
+/* About how long it takes, in runs of the UNet to its usual hook: for progress. */
+double first_stage_runs(const first_stage *self);
 
 /* Every weight it needs, in the order of use; stops at the first status that is not DIFFCUT_OK. */
 diffcut_status first_stage_visit(const first_stage *self, weight_visit_fn visit, void *user);

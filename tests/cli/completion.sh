@@ -33,8 +33,8 @@ expect 'roots' segment -o ro
 expect 'roots rose.jpg row.txt' features -o ro
 expect 'info' model ''
 expect '--help --version' --
-expect '--tau --threads --timestep' segment --t
-expect '--tau --threads --timestep' rose.jpg --t
+expect '--tau --threads --tile --timestep' segment --t
+expect '--tau --threads --tile --timestep' rose.jpg --t
 expect '--tau --threads' cut --t
 expect 'auto dense' cut --eigen ''
 expect 'antialias' segment --resample a
