@@ -26,6 +26,7 @@ static const option rows[] = {
 
 static const option_group groups[] = {
     {"Options", rows, 0},
+    {"", settings_opening_rows, AT(settings)},
     {"", console_options, AT(says)},
     {NULL, NULL, 0},
 };
@@ -84,6 +85,7 @@ static int check(const verify_options *o, const char *path) {
     diffcut_verify_report report = {0};
     verify_output output = {.options = o};
     diffcut_verify_settings_init(&settings);
+    settings.model = o->settings.opening;
     settings.values = o->values;
     int status = EXIT_DONE;
     if (diffcut_model_verify(path, &settings, found, &output, &report, &diagnostics) != DIFFCUT_OK) {
