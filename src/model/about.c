@@ -118,12 +118,13 @@ static void read_layout(const checkpoint *source, model_about *out) {
         out->layout = "single file";
         return;
     }
-    for (size_t i = 0; i < checkpoint_tensor_count(source, "unet"); i++) {
+    for (size_t i = 0; i < checkpoint_count(source, "unet"); i++) {
+        const safetensors_tensor *tensor = checkpoint_at(source, "unet", i);
         const char *file;
-        (void)checkpoint_tensor_at(source, "unet", i, &file);
-        first = first != NULL ? first : file;
-        if (strcmp(first, file) != 0) {
-            out->layout = "sharded";
+        diffcut_diagnostics ignored;
+        if (checkpoint_find(source, "unet", tensor->name, &tensor, &file, &ignored) == DIFFCUT_OK) {
+            first = first != NULL ? first : file;
+            out->layout = strcmp(first, file) != 0 ? "sharded" : out->layout;
         }
     }
     if (first != NULL) {
@@ -141,9 +142,8 @@ static diffcut_status add_component(checkpoint *source, const char *component, m
     if (status == DIFFCUT_ERROR_MEMORY) {
         return diag_fail(diag, status, "%s", ignored.message);
     }
-    for (size_t i = 0; status == DIFFCUT_OK && i < checkpoint_tensor_count(source, component); i++) {
-        const char *file;
-        const safetensors_tensor *tensor = checkpoint_tensor_at(source, component, i, &file);
+    for (size_t i = 0; status == DIFFCUT_OK && i < checkpoint_count(source, component); i++) {
+        const safetensors_tensor *tensor = checkpoint_at(source, component, i);
         out->parameters += tensor->elements;
         out->bytes += tensor->bytes;
     }

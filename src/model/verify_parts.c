@@ -174,6 +174,15 @@ static diffcut_status list_whole(verify *run, const checkpoint *source, const ch
     return status != DIFFCUT_ERROR_MEMORY ? DIFFCUT_OK : diag_fail(run->diag, status, "%s", message.message);
 }
 
+/* What messages call the file that a tensor is in. */
+static const char *file_of(const checkpoint *source, const char *component, const char *name) {
+    const safetensors_tensor *tensor_there;
+    const char *file;
+    diffcut_diagnostics ignored;
+    bool found = checkpoint_find(source, component, name, &tensor_there, &file, &ignored) == DIFFCUT_OK;
+    return found ? file : component;
+}
+
 /* What lies in the file beside what was asked for: superfluous in a needed part, else only counted. */
 static diffcut_status look_for_extra(verify *run, const checkpoint *source, const char *component,
                                      const char *const *needed_parts) {
@@ -185,16 +194,15 @@ static diffcut_status look_for_extra(verify *run, const checkpoint *source, cons
     if (run->asked_count > 0) {
         qsort(run->asked, run->asked_count, sizeof *run->asked, by_name);
     }
-    for (size_t i = 0; i < checkpoint_tensor_count(source, component); i++) {
-        const char *file;
-        const char *name = checkpoint_tensor_at(source, component, i, &file)->name;
+    for (size_t i = 0; i < checkpoint_count(source, component); i++) {
+        const char *name = checkpoint_at(source, component, i)->name;
         if (was_asked(run, name)) {
             continue;
         }
         if (listed(&whole, name) == NULL && starts_with_any(name, needed_parts)) {
             verify_tell(run, DIFFCUT_FINDING_EXTRA, true, component, name,
-                        "%s: tensor %s is none of this network's, as %s/config.json describes it", file, name,
-                        component);
+                        "%s: tensor %s is none of this network's, as %s/config.json describes it",
+                        file_of(source, component, name), name, component);
         } else {
             run->report.tensors_skipped++;
         }
@@ -270,9 +278,9 @@ static void check_text_tensor(verify *run, const char *component, const safetens
 static diffcut_status compare_text(verify *run, const checkpoint *source, const char *component,
                                    const synth_list *whole) {
     diffcut_status status = DIFFCUT_OK;
-    for (size_t i = 0; i < checkpoint_tensor_count(source, component) && status == DIFFCUT_OK; i++) {
-        const char *file;
-        const safetensors_tensor *stored = checkpoint_tensor_at(source, component, i, &file);
+    for (size_t i = 0; i < checkpoint_count(source, component) && status == DIFFCUT_OK; i++) {
+        const safetensors_tensor *stored = checkpoint_at(source, component, i);
+        const char *file = file_of(source, component, stored->name);
         const synth_tensor *asked = listed(whole, bare(stored->name));
         if (asked != NULL) {
             check_text_tensor(run, component, stored, file, asked);
