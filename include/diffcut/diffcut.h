@@ -230,7 +230,8 @@ typedef struct diffcut_model_settings {
                            NULL: told from its tensors */
     const char *first_stage; /* another first stage than the model's own: a folder or file of an AutoencoderTiny or
                                 AutoencoderKL; NULL: the model's own */
-    const char *context;     /* a file that diffcut_context_save wrote, instead of the text encoders; NULL: none */
+    const char *context;     /* a file of what diffcut_context_save makes, instead of the text encoders: its prompt is
+                                then the only one that can be asked for; NULL: none */
 } diffcut_model_settings;
 
 DIFFCUT_API void diffcut_model_settings_init(diffcut_model_settings *settings);
@@ -394,7 +395,8 @@ typedef struct diffcut_settings {
     uint32_t average;   /* 1 .. 1024: features are the mean over this many draws of noise; default 1 */
     const char *hook;   /* diffusers' module names, separated by commas, whose features are concatenated by channels;
                            NULL for the model's default; must outlive the call */
-    const char *prompt; /* text context; NULL or "" is the paper's empty prompt; must outlive the call */
+    const char *prompt; /* text context, UTF-8; NULL or "" is the paper's empty prompt, and the only one for a model
+                           that was trained without text; must outlive the call */
     uint32_t tile;      /* 64 .. 16384 input pixels, rounded down to what the first stage divides by: it encodes
                            longer sides in tiles of at most this side, overlapping by a quarter, and blends their
                            latents. Its norms and attention see a tile, so the result differs a little from a whole
@@ -475,6 +477,13 @@ DIFFCUT_API void diffcut_session_reset_times(diffcut_session *session);
 /* The UNet encoder's features of a photo. Uses the settings' size, resample, timestep, seed and hook. */
 DIFFCUT_API diffcut_status diffcut_features_compute(diffcut_session *session, const diffcut_image *image,
                                                     const diffcut_settings *settings, diffcut_features **out);
+
+/* The session's model's text context of a prompt (NULL is "") as the bytes of a file, for diffcut_model_settings'
+ * context where the text encoders are not: safetensors with "context" [tokens, channels] and, for the SDXL family,
+ * "pooled" [channels], both float32, and the prompt in its metadata. DIFFCUT_ERROR_MODEL names the text encoders'
+ * files that are missing; DIFFCUT_ERROR_ARGUMENT for a model without text. A prompt of more than 77 tokens is cut,
+ * which the session's note tells. */
+DIFFCUT_API diffcut_status diffcut_context_save(diffcut_session *session, const char *prompt, diffcut_buffer *out);
 
 /* The partition tree of a feature grid: recursive Normalized Cut, computed on demand. Whether a node splits depends
  * on its own cost only, so one tree serves every tau. */
