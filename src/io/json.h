@@ -77,8 +77,15 @@ bool json_has(json_view view, const char *key);
 bool json_is_off(json_view view, const char *key); /* True for a list of nothing but false and null. */
 bool json_all_off(json_view view, const char *key);
 
+/* True when the key is there and null: where that means "none", and absent a default. */
+bool json_has_null(json_view view, const char *key);
+
 /* True for a string, the empty one included. */
 bool json_is_text(json_view view, const char *key);
+
+/* Appends a node to an io/bytes sink as indented text with sorted names, as diffusers writes its configurations. */
+struct bytes;
+void json_write(json_view view, struct bytes *sink);
 
 /* The first key of the object that is not in known (a NULL-terminated list) and does not start with '_', or NULL. */
 const char *json_unknown_key(json_view view, const char *const *known);
