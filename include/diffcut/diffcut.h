@@ -282,6 +282,7 @@ typedef struct diffcut_pull_progress {
     diffcut_pull_event event;
     const char *file;    /* its path in the repository; NULL while the repository is asked what it has */
     const char *message; /* of a remark, else NULL */
+    bool here;           /* the file was in the cache, whole, before this call */
     uint64_t file_bytes; /* the file's size */
     uint64_t file_done;  /* of them in the cache */
     uint64_t bytes;      /* all files' */

@@ -251,6 +251,7 @@ static void set_file(pull *p, const listing_file *file) {
     p->state.file = file != NULL ? file->path : NULL;
     p->state.file_bytes = file != NULL ? known(file->size) : 0;
     p->state.file_done = file != NULL ? bytes_there(p, file) : 0;
+    p->state.here = file != NULL && place_has_blob(&p->where, file->hash, file->size);
 }
 
 static diffcut_status cancelled(diffcut_diagnostics *diag) {
