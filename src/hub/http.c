@@ -99,7 +99,10 @@ typedef struct exchange {
     http_answer *answer;
     diffcut_status status; /* of the sink, or DIFFCUT_ERROR_CANCELLED */
     diffcut_diagnostics *diag;
-    bool linked; /* etag and size are those of X-Linked-...: nothing replaces them */
+    bool linked;      /* etag and size are those of X-Linked-...: nothing replaces them */
+    curl_off_t bytes; /* of the body so far, when it last grew */
+    double grown;     /* when that was; seconds of the monotonic clock */
+    bool stalled;     /* nothing came for longer than the settings allow */
 } exchange;
 
 /* ------------------------------------------------------------------------------------------------- origins */
@@ -211,11 +214,13 @@ static size_t on_header(char *line, size_t one, size_t length, void *user) {
         }
         answer->code = code;
         answer->offset = 0;
+        answer->size = HTTP_NOT_SAID;
+        answer->etag[0] = '\0';
         answer->fault[0] = '\0';
-    } else if (header_value(line, length, "X-Linked-Etag", value, sizeof value)) {
+    } else if (x->request->head && header_value(line, length, "X-Linked-Etag", value, sizeof value)) {
         unquote(value, answer->etag);
         x->linked = true;
-    } else if (header_value(line, length, "X-Linked-Size", value, sizeof value)) {
+    } else if (x->request->head && header_value(line, length, "X-Linked-Size", value, sizeof value)) {
         answer->size = header_number(value);
         x->linked = true;
     } else if (!x->linked && header_value(line, length, "ETag", value, sizeof value)) {
@@ -242,13 +247,27 @@ static size_t on_body(char *data, size_t one, size_t length, void *user) {
     return x->status == DIFFCUT_OK ? one * length : 0;
 }
 
+static double now(void) {
+    struct timespec time = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+/* About once a second when nothing comes, else more often. libcurl's own limit of speed looks at an average that
+ * takes several seconds to fall; silence is easier told by the last byte. */
 static int on_progress(void *user, curl_off_t total_down, curl_off_t down, curl_off_t total_up, curl_off_t up) {
     exchange *x = user;
     const http_hooks *hooks = &x->client->settings.hooks;
     (void)total_down;
-    (void)down;
     (void)total_up;
     (void)up;
+    if (down != x->bytes) {
+        x->bytes = down;
+        x->grown = now();
+    } else if (now() - x->grown > (double)x->client->settings.timeout) {
+        x->stalled = true;
+        return 1;
+    }
     if (hooks->tick != NULL && hooks->tick(hooks->user) != 0) {
         x->status = DIFFCUT_ERROR_CANCELLED;
         return 1;
@@ -302,8 +321,6 @@ static void set_options(http_client *self, const char *url, const char *range, e
     (void)lib->easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L); /* our rules, see follow() */
     (void)lib->easy_setopt(curl, CURLOPT_USERAGENT, HTTP_AGENT);
     (void)lib->easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)self->settings.timeout);
-    (void)lib->easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L); /* bytes a second */
-    (void)lib->easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)self->settings.timeout);
     (void)lib->easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
     (void)lib->easy_setopt(curl, CURLOPT_HEADERDATA, (void *)x);
     (void)lib->easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
@@ -360,6 +377,8 @@ static diffcut_status exchange_once(exchange *x) {
         return diag_no_memory(x->diag, sizeof *headers, "the request's headers");
     }
     answer->code = 0;
+    x->bytes = 0;
+    x->grown = now();
     const CURLcode code = lib->easy_perform(self->curl);
     lib->slist_free_all(headers);
     curl_off_t wait = 0;
@@ -371,6 +390,11 @@ static diffcut_status exchange_once(exchange *x) {
     }
     if (x->status != DIFFCUT_OK) {
         return x->status;
+    }
+    if (x->stalled) {
+        answer->passing = true;
+        return diag_fail(x->diag, DIFFCUT_ERROR_IO, "%.100s://%.200s:%s: nothing came for %u seconds", there.scheme,
+                         there.host, there.port, self->settings.timeout);
     }
     const bool refused_body = code == CURLE_WRITE_ERROR; /* an error's page, see on_body() */
     if (code != CURLE_OK && !(refused_body && answer->code != 0)) {

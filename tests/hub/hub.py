@@ -27,10 +27,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def reply(self, code, body=b"", **headers):
         self.send_response(code)
-        headers.setdefault("Content-Length", str(len(body)))
+        headers.setdefault("Content_Length", str(len(body)))
         for name, value in headers.items():
-            if value is not None:
-                self.send_header(name.replace("_", "-"), value)
+            self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
