@@ -206,12 +206,15 @@ static int on_progress(void *user, const diffcut_pull_progress *p) {
 
 /* ------------------------------------------------------------------------------------------------- at the end */
 
-/* What to give --model: the name finds the default branch, anything else is found by its path. */
+/* What to give --model: the name, or the file in the folder. */
 static void add_model(const pull_options *o, const char *name, const diffcut_pull_result *result, text *out) {
     if (o->settings.file != NULL) {
         text_print(out, "%s/%s", result->path, o->settings.file);
     } else {
-        text_add(out, o->settings.revision == NULL ? name : result->path);
+        text_add(out, name);
+        if (o->settings.revision != NULL) {
+            text_print(out, "@%s", o->settings.revision);
+        }
     }
 }
 

@@ -9,7 +9,6 @@
 #include <strings.h>
 
 #include "core/memory.h"
-#include "model/hub_cache.h"
 
 #define ENVIRONMENT_HUB "https://huggingface.co"
 #define ENVIRONMENT_MAX_TOKEN 4096 /* bytes of the file that holds one */
@@ -74,24 +73,33 @@ void environment_free_token(char *token) {
     }
 }
 
-/* The token that logging in stored in a file; none is no failure. */
+/* The file in which logging in stores the token: $HF_TOKEN_PATH, else token in the Hugging Face home. False where the
+ * environment does not say. */
+static bool token_file(char *path, size_t size) {
+    static const struct {
+        const char *variable, *below;
+    } places[] = {{"HF_TOKEN_PATH", ""},
+                  {"HF_HOME", "/token"},
+                  {"XDG_CACHE_HOME", "/huggingface/token"},
+                  {"HOME", "/.cache/huggingface/token"}};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        const char *value = setting(places[i].variable);
+        if (value != NULL) {
+            const char *home = setting("HOME");
+            const bool tilde = home != NULL && value[0] == '~' && (value[1] == '/' || value[1] == '\0');
+            const int length =
+                snprintf(path, size, "%s%s%s", tilde ? home : "", value + (tilde ? 1 : 0), places[i].below);
+            return length > 0 && (size_t)length < size;
+        }
+    }
+    return false;
+}
+
+/* The token that logging in stored; none is no failure. */
 static diffcut_status stored_token(char **token, diffcut_diagnostics *diag) {
     char file[PATH_MAX];
-    const char *named = setting("HF_TOKEN_PATH");
-    int length = 0;
-    if (named != NULL) {
-        length = snprintf(file, sizeof file, "%s", named);
-    } else {
-        char *home = NULL;
-        if (hub_cache_home(&home, diag) != DIFFCUT_OK) {
-            diag_clear(diag); /* nowhere to look: no token */
-            return DIFFCUT_OK;
-        }
-        length = snprintf(file, sizeof file, "%s/token", home);
-        mem_free(home);
-    }
     diffcut_buffer content = {0};
-    if (length < 0 || (size_t)length >= sizeof file ||
+    if (!token_file(file, sizeof file) ||
         diffcut_read_file(file, ENVIRONMENT_MAX_TOKEN, &content, diag) != DIFFCUT_OK) {
         diag_clear(diag);
         return DIFFCUT_OK;

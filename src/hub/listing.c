@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/memory.h"
-#include "model/hub_cache.h"
+#include "hub/names.h"
 
 static int by_path(const void *a, const void *b) {
     return strcmp(((const listing_file *)a)->path, ((const listing_file *)b)->path);
@@ -44,7 +44,7 @@ static diffcut_status read_hash(json_view view, const char *path, const char *ke
     if (status != DIFFCUT_OK || text == NULL) {
         return status;
     }
-    if (!hub_cache_is_hex(text, digits)) {
+    if (!names_is_hex(text, digits)) {
         return diag_fail(diag, DIFFCUT_ERROR_FORMAT, "%s: %.100s: %s is no hash of %zu hexadecimal digits", view.file,
                          path, key, digits);
     }
@@ -61,7 +61,7 @@ static diffcut_status read_file(json_view view, listing_file *out, diffcut_diagn
     if (status != DIFFCUT_OK) {
         return status;
     }
-    if (!hub_cache_is_relative(file.path)) {
+    if (!names_is_relative(file.path)) {
         return diag_fail(diag, DIFFCUT_ERROR_FORMAT,
                          "%s: '%.200s' is not the path of a file in a repository; refused", view.file, file.path);
     }
@@ -144,7 +144,7 @@ diffcut_status listing_parse(const void *data, size_t size, const char *name, li
     if (status != DIFFCUT_OK) {
         goto cleanup;
     }
-    if (!hub_cache_is_hex(commit, sizeof made.commit - 1)) {
+    if (!names_is_hex(commit, sizeof made.commit - 1)) {
         status = diag_fail(diag, DIFFCUT_ERROR_FORMAT, "%s: sha is no commit: '%.100s'", name, commit);
         goto cleanup;
     }

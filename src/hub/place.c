@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "core/memory.h"
-#include "model/hub_cache.h"
 
 #define FOLDER_MODE 0777 /* the umask takes its part */
 #define FILE_MODE 0666
@@ -89,6 +88,22 @@ static bool open_folders(place *self, bool create) {
     return self->blobs >= 0 && (!create || self->locks >= 0);
 }
 
+/* root/models--ORG--NAME; the caller frees *folder. */
+static diffcut_status model_folder(const char *root, const char *name, char **folder, diffcut_diagnostics *diag) {
+    const char *slash = strchr(name, '/');
+    const size_t size = strlen(root) + strlen(name) + sizeof "/models----";
+    char *path = slash != NULL ? mem_array(size, 1) : NULL;
+    if (slash == NULL) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "'%.200s' is not a name of the form ORG/NAME", name);
+    }
+    if (path == NULL) {
+        return diag_no_memory(diag, size, "the cache's path");
+    }
+    (void)snprintf(path, size, "%s/models--%.*s--%s", root, (int)(slash - name), name, slash + 1);
+    *folder = path;
+    return DIFFCUT_OK;
+}
+
 diffcut_status place_open(const char *root, const char *name, bool create, place *out, diffcut_diagnostics *diag) {
     place made = {.root = mem_string(root), .model = -1, .blobs = -1, .locks = -1};
     diffcut_status status = DIFFCUT_OK;
@@ -96,7 +111,7 @@ diffcut_status place_open(const char *root, const char *name, bool create, place
         status = diag_no_memory(diag, strlen(root) + 1, "the cache's path");
         goto cleanup;
     }
-    status = hub_cache_model_folder(root, name, &made.folder, diag);
+    status = model_folder(root, name, &made.folder, diag);
     if (status != DIFFCUT_OK) {
         goto cleanup;
     }

@@ -7,6 +7,7 @@
  * from outside.
  */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -15,6 +16,7 @@
 #include "hub/environment.h"
 #include "hub/http.h"
 #include "hub/listing.h"
+#include "hub/names.h"
 #include "hub/place.h"
 #include "hub/select.h"
 #include "hub/transfer.h"
@@ -219,7 +221,7 @@ static diffcut_status ask_headers(pull *p, listing_file *file, diffcut_diagnosti
         return refused(p, &answer, file->path, diag);
     }
     if (file->hash[0] == '\0') {
-        if (!hub_cache_is_hex(answer.etag, 64) && !hub_cache_is_hex(answer.etag, 40)) {
+        if (!names_is_hex(answer.etag, 64) && !names_is_hex(answer.etag, 40)) {
             return diag_fail(diag, DIFFCUT_ERROR_UNSUPPORTED,
                              "%s: %.200s: the server names no SHA-256 and no git hash to check it by", p->name,
                              file->path);
@@ -343,11 +345,20 @@ static diffcut_status pull_files(pull *p, diffcut_pull_result *result, diffcut_d
 
 static diffcut_status check_arguments(const char *name, const diffcut_pull_settings *settings,
                                       diffcut_diagnostics *diag) {
-    if (!hub_cache_is_name(name)) {
+    hub_name parsed;
+    char whole[HUB_NAME_SIZE + HUB_REVISION_SIZE];
+    if (!hub_name_parse(name, &parsed) || parsed.given) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "'%.200s' is not a name of the form ORG/NAME", name);
     }
-    if (settings->revision != NULL && !hub_cache_is_relative(settings->revision)) {
-        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "'%.200s' is no name of a revision", settings->revision);
+    if (settings->revision != NULL) {
+        const int length = snprintf(whole, sizeof whole, "%s@%s", name, settings->revision);
+        if (length < 0 || (size_t)length >= sizeof whole || !hub_name_parse(whole, &parsed)) {
+            return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "'%.200s' is no name of a revision", settings->revision);
+        }
+    }
+    if (settings->file != NULL && !names_is_relative(settings->file)) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "'%.200s' is no path of a file in a repository",
+                         settings->file);
     }
     if (settings->timeout < 1 || settings->timeout > PULL_MAX_TIMEOUT) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "timeout is %u, outside 1 .. %d", settings->timeout,
@@ -367,15 +378,17 @@ static diffcut_status check_arguments(const char *name, const diffcut_pull_setti
 /* The client and the cache's root. */
 static diffcut_status prepare(pull *p, diffcut_diagnostics *diag) {
     const diffcut_pull_settings *s = p->settings;
+    char root[PATH_MAX];
     diffcut_status status = environment_endpoint(s->endpoint, &p->endpoint, diag);
     if (status == DIFFCUT_OK) {
         status = environment_token(s->token, &p->token, diag);
     }
-    if (status == DIFFCUT_OK && s->cache != NULL) {
-        p->root = mem_string(s->cache);
-        status = p->root != NULL ? DIFFCUT_OK : diag_no_memory(diag, strlen(s->cache) + 1, "the cache's path");
-    } else if (status == DIFFCUT_OK) {
-        status = hub_cache_root(&p->root, diag);
+    if (status == DIFFCUT_OK && s->cache == NULL) {
+        status = hub_cache_root(root, sizeof root, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        p->root = mem_string(s->cache != NULL ? s->cache : root);
+        status = p->root != NULL ? DIFFCUT_OK : diag_no_memory(diag, sizeof root, "the cache's path");
     }
     if (status == DIFFCUT_OK) {
         const http_settings network = {.endpoint = p->endpoint,

@@ -369,3 +369,21 @@ const safetensors_tensor *safetensors_find(const safetensors *file, const char *
     }
     return NULL;
 }
+
+void safetensors_release(const safetensors *file, const void *data, size_t bytes) {
+    long page = sysconf(_SC_PAGESIZE);
+    if (file->map == NULL || page <= 0) {
+        return;
+    }
+    uintptr_t first = (uintptr_t)file->map;
+    uintptr_t start = (uintptr_t)data;
+    uintptr_t end = start + bytes;
+    if (start < first || end > first + file->map_size) {
+        return;
+    }
+    start = (start + (uintptr_t)page - 1) / (uintptr_t)page * (uintptr_t)page;
+    end = end / (uintptr_t)page * (uintptr_t)page;
+    if (start < end) {
+        (void)madvise((void *)start, end - start, MADV_DONTNEED); /* private and read-only: nothing is lost */
+    }
+}

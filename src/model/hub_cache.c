@@ -1,229 +1,236 @@
 /* hub_cache.c - see hub_cache.h. */
 #include "model/hub_cache.h"
 
-#include "core/memory.h"
-
-#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#define HUB_CACHE_MAX_PART 96       /* bytes of ORG and of NAME */
-#define HUB_CACHE_MAX_COMPONENT 255 /* bytes: what file systems allow a name */
-#define HUB_CACHE_MAX_RELATIVE 1024
-#define HUB_CACHE_COMMIT 40 /* hexadecimal digits */
+#define COMMIT_DIGITS 40
+#define PREFIX "models--"
+#define SNAPSHOTS "/snapshots/"
 
 /* ------------------------------------------------------------------------------------------------- names */
 
+/* One part between slashes: letters, digits, '.', '_', '-', begun by a letter or digit, without "..". */
 static bool is_part(const char *part, size_t length) {
-    if (length == 0 || length > HUB_CACHE_MAX_PART) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    if (length == 0 || strspn(part, letters) < length || part[0] == '.' || part[0] == '-') {
         return false;
     }
-    for (size_t i = 0; i < length; i++) {
-        const char c = part[i];
-        const bool mark = c == '.' || c == '-';
-        if (!isalnum((unsigned char)c) && c != '_' && !mark) {
-            return false;
-        }
-        if (mark && (i == 0 || i + 1 == length || part[i + 1] == c)) {
+    for (size_t i = 0; i + 1 < length; i++) {
+        if (part[i] == '.' && part[i + 1] == '.') {
             return false;
         }
     }
     return true;
 }
 
-bool hub_cache_is_name(const char *name) {
-    const char *slash = strchr(name, '/');
-    return slash != NULL && is_part(name, (size_t)(slash - name)) && is_part(slash + 1, strlen(slash + 1));
-}
-
-bool hub_cache_is_relative(const char *path) {
-    size_t part = 0; /* bytes of the current part so far */
-    size_t length = 0;
-    for (;; length++) {
-        const unsigned char c = (unsigned char)path[length];
-        if (c == '/' || c == '\0') {
-            const char *start = path + length - part;
-            if (part == 0 || part > HUB_CACHE_MAX_COMPONENT || (part == 1 && start[0] == '.') ||
-                (part == 2 && start[0] == '.' && start[1] == '.')) {
-                return false;
-            }
-            if (c == '\0') {
-                return length <= HUB_CACHE_MAX_RELATIVE;
-            }
-            part = 0;
-        } else if (c < 0x20 || c == 0x7F || c == '\\') {
+/* Branches may hold slashes ("refs/pr/1"). */
+static bool is_revision(const char *text) {
+    size_t length = strlen(text);
+    if (length == 0 || length >= HUB_REVISION_SIZE) {
+        return false;
+    }
+    for (const char *part = text;;) {
+        size_t end = strcspn(part, "/");
+        if (!is_part(part, end)) {
             return false;
-        } else {
-            part++;
         }
+        if (part[end] == '\0') {
+            return true;
+        }
+        part += end + 1;
     }
 }
 
-bool hub_cache_is_hex(const char *text, size_t length) {
-    return strspn(text, "0123456789abcdef") == length && text[length] == '\0';
-}
-
-/* ------------------------------------------------------------------------------------------------- folders */
-
-/* A path made printf-like, the caller's to free. */
-__attribute__((format(printf, 3, 4))) static diffcut_status make_path(char **path, diffcut_diagnostics *diag,
-                                                                      const char *format, ...) {
-    char built[PATH_MAX];
-    va_list args;
-    va_start(args, format);
-    const int length = vsnprintf(built, sizeof built, format, args);
-    va_end(args);
-    if (length < 0 || (size_t)length >= sizeof built) {
-        return diag_fail(diag, DIFFCUT_ERROR_LIMIT, "Hugging Face cache: the path is longer than %d bytes", PATH_MAX);
-    }
-    char *copy = mem_string(built);
-    if (copy == NULL) {
-        return diag_no_memory(diag, (size_t)length + 1, "the cache's path");
-    }
-    *path = copy;
-    return DIFFCUT_OK;
-}
-
-/* The environment's value, or NULL where it is not set or empty. */
-static const char *setting(const char *name) {
-    const char *value = getenv(name);
-    return value != NULL && value[0] != '\0' ? value : NULL;
-}
-
-/* The value, a leading "~/" being the home folder, as Python expands it. */
-static diffcut_status expand(const char *value, char **path, diffcut_diagnostics *diag) {
-    const char *home = setting("HOME");
-    if (home != NULL && value[0] == '~' && (value[1] == '/' || value[1] == '\0')) {
-        return make_path(path, diag, "%s%s", home, value + 1);
-    }
-    return make_path(path, diag, "%s", value);
-}
-
-diffcut_status hub_cache_home(char **path, diffcut_diagnostics *diag) {
-    const char *named = setting("HF_HOME");
-    if (named != NULL) {
-        return expand(named, path, diag);
-    }
-    const char *caches = setting("XDG_CACHE_HOME");
-    if (caches != NULL) {
-        return make_path(path, diag, "%s/huggingface", caches);
-    }
-    const char *home = setting("HOME");
-    if (home == NULL) {
-        return diag_fail(
-            diag, DIFFCUT_ERROR_IO,
-            "Hugging Face cache: none of HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME and HOME says where it is");
-    }
-    return make_path(path, diag, "%s/.cache/huggingface", home);
-}
-
-diffcut_status hub_cache_root(char **path, diffcut_diagnostics *diag) {
-    const char *named = setting("HF_HUB_CACHE");
-    if (named == NULL) {
-        named = setting("HUGGINGFACE_HUB_CACHE"); /* its older name */
-    }
-    if (named != NULL) {
-        return expand(named, path, diag);
-    }
-    char *home = NULL;
-    diffcut_status status = hub_cache_home(&home, diag);
-    if (status == DIFFCUT_OK) {
-        status = make_path(path, diag, "%s/hub", home);
-    }
-    mem_free(home);
-    return status;
-}
-
-diffcut_status hub_cache_model_folder(const char *root, const char *name, char **path, diffcut_diagnostics *diag) {
-    const char *slash = strchr(name, '/');
-    if (slash == NULL) {
-        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "%.200s: not a name of the form ORG/NAME", name);
-    }
-    return make_path(path, diag, "%s/models--%.*s--%s", root, (int)(slash - name), name, slash + 1);
-}
-
-/* ------------------------------------------------------------------------------------------------- snapshots */
-
-/* The commit in folder/refs/revision; false when there is no such file or it holds no commit. */
-static bool read_reference(const char *folder, const char *revision, char commit[HUB_CACHE_COMMIT + 1]) {
-    char file[PATH_MAX];
-    const int length = snprintf(file, sizeof file, "%s/refs/%s", folder, revision);
-    if (length < 0 || (size_t)length >= sizeof file) {
+bool hub_name_parse(const char *text, hub_name *out) {
+    hub_name name = {.revision = "main"};
+    size_t length = strcspn(text, "@");
+    size_t slash = strcspn(text, "/");
+    if (length >= sizeof name.name || slash >= length || !is_part(text, slash) ||
+        !is_part(text + slash + 1, length - slash - 1)) {
         return false;
     }
-    diffcut_diagnostics ignored;
-    diffcut_buffer content = {0};
-    if (diffcut_read_file(file, 4096, &content, &ignored) != DIFFCUT_OK) {
+    memcpy(name.name, text, length);
+    name.name[length] = '\0';
+    if (strstr(name.name, "--") != NULL) { /* it stands for the slash in the cache */
         return false;
     }
-    bool good = content.size >= HUB_CACHE_COMMIT;
-    if (good) {
-        memcpy(commit, content.data, HUB_CACHE_COMMIT);
-        commit[HUB_CACHE_COMMIT] = '\0';
-        good = hub_cache_is_hex(commit, HUB_CACHE_COMMIT);
-        for (size_t i = HUB_CACHE_COMMIT; i < content.size; i++) {
-            good = good && isspace(content.data[i]);
+    if (text[length] == '@') {
+        if (!is_revision(text + length + 1)) {
+            return false;
         }
+        (void)snprintf(name.revision, sizeof name.revision, "%s", text + length + 1);
+        name.given = true;
     }
-    diffcut_buffer_free(&content);
-    return good;
+    *out = name;
+    return true;
 }
 
-static diffcut_status find_snapshot(const char *root, const char *name, const char *revision, char **path,
-                                    diffcut_diagnostics *diag) {
-    char *folder = NULL;
-    char *found = NULL;
-    char commit[HUB_CACHE_COMMIT + 1] = "";
-    struct stat info;
-    diffcut_status status = hub_cache_model_folder(root, name, &folder, diag);
+bool hub_cache_name_of(const char *path, char *name, size_t size) {
+    const char *snapshot = strrchr(path, '/');
+    if (snapshot == NULL || snapshot[1] == '\0') {
+        return false;
+    }
+    size_t tail = strlen(SNAPSHOTS);
+    if ((size_t)(snapshot + 1 - path) < tail || strncmp(snapshot + 1 - tail, SNAPSHOTS, tail) != 0) {
+        return false;
+    }
+    const char *end = snapshot + 1 - tail;
+    const char *start = end;
+    while (start > path && start[-1] != '/') {
+        start--;
+    }
+    size_t length = (size_t)(end - start);
+    if (length <= strlen(PREFIX) || strncmp(start, PREFIX, strlen(PREFIX)) != 0) {
+        return false;
+    }
+    start += strlen(PREFIX);
+    const char *dashes = strstr(start, "--");
+    if (dashes == NULL || dashes >= end) {
+        return false;
+    }
+    int wrote = snprintf(name, size, "%.*s/%.*s", (int)(dashes - start), start, (int)(end - dashes - 2), dashes + 2);
+    return wrote > 0 && (size_t)wrote < size;
+}
+
+/* ------------------------------------------------------------------------------------------------- the folder */
+
+/* value + "/" + below, with a leading "~/" as the home folder; false when the variable is not set or all is too
+ * long. */
+static bool from_variable(const char *variable, const char *below, char *path, size_t size) {
+    const char *value = getenv(variable);
+    if (value == NULL || value[0] == '\0') {
+        return false;
+    }
+    const char *home = "";
+    if (value[0] == '~' && (value[1] == '/' || value[1] == '\0')) {
+        home = getenv("HOME");
+        home = home != NULL ? home : "";
+        value++;
+    }
+    int length = snprintf(path, size, "%s%s%s", home, value, below);
+    return length > 0 && (size_t)length < size;
+}
+
+diffcut_status hub_cache_root(char *path, size_t size, diffcut_diagnostics *diag) {
+    static const struct place {
+        const char *variable, *below;
+    } places[] = {{"HF_HUB_CACHE", ""},
+                  {"HUGGINGFACE_HUB_CACHE", ""},
+                  {"HF_HOME", "/hub"},
+                  {"XDG_CACHE_HOME", "/huggingface/hub"},
+                  {"HOME", "/.cache/huggingface/hub"}};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        if (from_variable(places[i].variable, places[i].below, path, size)) {
+            return DIFFCUT_OK;
+        }
+    }
+    return diag_fail(diag, DIFFCUT_ERROR_IO, "the Hugging Face cache is nowhere: HF_HOME and HOME are not set");
+}
+
+diffcut_status hub_cache_model(const hub_name *name, char *path, size_t size, diffcut_diagnostics *diag) {
+    char root[PATH_MAX];
+    diffcut_status status = hub_cache_root(root, sizeof root, diag);
     if (status != DIFFCUT_OK) {
         return status;
     }
-    const bool is_commit = hub_cache_is_hex(revision, HUB_CACHE_COMMIT);
-    if (is_commit || read_reference(folder, revision, commit)) {
-        status = make_path(&found, diag, "%s/snapshots/%s", folder, is_commit ? revision : commit);
-        if (status != DIFFCUT_OK) {
-            goto cleanup;
-        }
+    const char *slash = strchr(name->name, '/');
+    int length =
+        snprintf(path, size, "%s/" PREFIX "%.*s--%s", root, (int)(slash - name->name), name->name, slash + 1);
+    if (length < 0 || (size_t)length >= size) {
+        return diag_fail(diag, DIFFCUT_ERROR_IO, "%s: the path of the Hugging Face cache is too long", name->name);
     }
-    if (found == NULL || stat(found, &info) != 0 || !S_ISDIR(info.st_mode)) {
-        const bool main = strcmp(revision, "main") == 0;
-        status = diag_fail(diag, DIFFCUT_ERROR_IO,
-                           "%s%s%.100s is not in the Hugging Face cache %.200s; 'diffcut model pull' downloads it",
-                           name, main ? "" : "@", main ? "" : revision, root);
-        goto cleanup;
-    }
-    *path = found;
-    found = NULL;
-cleanup:
-    mem_free(found);
-    mem_free(folder);
-    return status;
+    return DIFFCUT_OK;
 }
 
-diffcut_status hub_cache_snapshot(const char *root, const char *name, const char *revision, char **path,
-                                  diffcut_diagnostics *diag) {
-    if (!hub_cache_is_name(name)) {
-        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "%.200s: not a name of the form ORG/NAME", name);
+static bool is_folder(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+static bool is_commit(const char *text) {
+    return strlen(text) == COMMIT_DIGITS && strspn(text, "0123456789abcdef") == COMMIT_DIGITS;
+}
+
+/* The commit that refs/REVISION holds; false when there is none or it holds something else. */
+static bool read_reference(const char *model, const char *revision, char *commit, size_t size) {
+    char path[PATH_MAX];
+    int length = snprintf(path, sizeof path, "%s/refs/%s", model, revision);
+    if (length < 0 || (size_t)length >= sizeof path) {
+        return false;
     }
-    if (revision == NULL) {
-        revision = "main";
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        return false;
     }
-    if (!hub_cache_is_relative(revision)) {
-        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "%s: '%.200s' is no name of a revision", name, revision);
+    ssize_t got = read(fd, commit, size - 1);
+    (void)close(fd);
+    if (got <= 0) {
+        return false;
     }
-    if (root != NULL) {
-        return find_snapshot(root, name, revision, path, diag);
+    commit[got] = '\0';
+    commit[strcspn(commit, " \t\r\n")] = '\0';
+    return is_part(commit, strlen(commit));
+}
+
+/* The only snapshot's name; false when there is none or more than one. */
+static bool only_snapshot(const char *model, char *commit, size_t size) {
+    char path[PATH_MAX];
+    size_t count = 0;
+    int length = snprintf(path, sizeof path, "%s/snapshots", model);
+    DIR *folder = length > 0 && (size_t)length < sizeof path ? opendir(path) : NULL;
+    if (folder == NULL) {
+        return false;
     }
-    char *own = NULL;
-    diffcut_status status = hub_cache_root(&own, diag);
-    if (status == DIFFCUT_OK) {
-        status = find_snapshot(own, name, revision, path, diag);
+    const struct dirent *entry;
+    while ((entry = readdir(folder)) != NULL) {
+        if (entry->d_name[0] != '.' && strlen(entry->d_name) < size) {
+            (void)snprintf(commit, size, "%s", entry->d_name);
+            count++;
+        }
     }
-    mem_free(own);
-    return status;
+    (void)closedir(folder);
+    return count == 1;
+}
+
+diffcut_status hub_cache_snapshot(const hub_name *name, char *path, size_t size, diffcut_diagnostics *diag) {
+    char model[PATH_MAX];
+    char commit[HUB_REVISION_SIZE + 1];
+    diffcut_status status = hub_cache_model(name, model, sizeof model, diag);
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    bool found = read_reference(model, name->revision, commit, sizeof commit);
+    if (!found && name->given && is_commit(name->revision)) {
+        (void)snprintf(commit, sizeof commit, "%s", name->revision);
+        found = true;
+    }
+    if (!found && !name->given) {
+        found = only_snapshot(model, commit, sizeof commit);
+    }
+    if (found) {
+        int length = snprintf(path, size, "%s" SNAPSHOTS "%s", model, commit);
+        if (length > 0 && (size_t)length < size && is_folder(path)) {
+            return DIFFCUT_OK;
+        }
+    }
+    if (is_folder(model)) {
+        return diag_fail(
+            diag, DIFFCUT_ERROR_IO,
+            "%s: the Hugging Face cache has no snapshot of revision \"%s\" (%.200s); get it with \"diffcut "
+            "model pull %s\"",
+            name->name, name->revision, model, name->name);
+    }
+    return diag_fail(
+        diag, DIFFCUT_ERROR_IO,
+        "%s: No such file or directory, nor in the Hugging Face cache (%.250s); get it with \"diffcut model "
+        "pull %s\"",
+        name->name, model, name->name);
 }

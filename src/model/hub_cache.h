@@ -1,43 +1,36 @@
 /*
- * hub_cache.h - where the Hugging Face cache lies and how a model is filed in it, so that what Python downloaded is
- * found here and what `diffcut model pull` downloaded is found by Python.
+ * hub_cache.h - where the Hugging Face cache lies, and a model's files in it.
  *
- *   ROOT/models--ORG--NAME/refs/main             text: the commit that the name stands for
- *   ROOT/models--ORG--NAME/blobs/HASH            the content of a file
- *   ROOT/models--ORG--NAME/snapshots/COMMIT/...  relative links to blobs, under the files' own names
- *   ROOT/.locks/models--ORG--NAME/HASH.lock      flock()ed while a blob is being downloaded
- *
- * Nothing here writes or asks the network. Called by model/checkpoint and hub/.
+ * The layout is huggingface_hub's: ROOT/models--ORG--NAME/refs/REVISION holds a commit, snapshots/COMMIT/ the files
+ * as links into blobs/. Nothing is created here. Called by model/checkpoint and by what downloads into the cache.
  */
 #ifndef DIFFCUT_MODEL_HUB_CACHE_H
 #define DIFFCUT_MODEL_HUB_CACHE_H
 
 #include "core/status.h"
 
-/* True for ORG/NAME as the hub allows it: two parts of letters, digits, '.', '_' and '-', each 1 to 96 bytes,
- * starting and ending with none of ".-", without ".." or "--". */
-bool hub_cache_is_name(const char *name);
+#define HUB_NAME_SIZE 200     /* of "org/name" */
+#define HUB_REVISION_SIZE 200 /* of a branch, tag or commit */
 
-/* True for a path that stays inside the folder it is put under: parts between single slashes, none of them "." or
- * "..", without backslashes and control characters, at most 1024 bytes with parts of at most 255. Names of revisions
- * and of a repository's files. */
-bool hub_cache_is_relative(const char *path);
+/* "org/name", perhaps with "@revision". */
+typedef struct hub_name {
+    char name[HUB_NAME_SIZE];
+    char revision[HUB_REVISION_SIZE]; /* "main" when none is given */
+    bool given;                       /* a revision is */
+} hub_name;
 
-/* True for `length` lower-case hexadecimal digits and nothing more. */
-bool hub_cache_is_hex(const char *text, size_t length);
+/* False for what is no such name: another number of slashes, empty parts, "..", what a file system may not take. */
+bool hub_name_parse(const char *text, hub_name *out);
 
-/* The Hugging Face home: $HF_HOME, else $XDG_CACHE_HOME/huggingface, else ~/.cache/huggingface. The caller frees
- * *path with mem_free, here and below. */
-diffcut_status hub_cache_home(char **path, diffcut_diagnostics *diag);
-/* The cache's root: $HF_HUB_CACHE, else $HUGGINGFACE_HUB_CACHE, else hub/ in the home. Neither need exist. */
-diffcut_status hub_cache_root(char **path, diffcut_diagnostics *diag);
+/* The cache's folder: $HF_HUB_CACHE, $HUGGINGFACE_HUB_CACHE, $HF_HOME/hub, $XDG_CACHE_HOME/huggingface/hub,
+ * ~/.cache/huggingface/hub, the first that is set. DIFFCUT_ERROR_IO when none is. */
+diffcut_status hub_cache_root(char *path, size_t size, diffcut_diagnostics *diag);
+/* ROOT/models--ORG--NAME. */
+diffcut_status hub_cache_model(const hub_name *name, char *path, size_t size, diffcut_diagnostics *diag);
+/* The snapshot's folder. DIFFCUT_ERROR_IO says where was looked and how to get the model. */
+diffcut_status hub_cache_snapshot(const hub_name *name, char *path, size_t size, diffcut_diagnostics *diag);
 
-/* root/models--ORG--NAME; the name has been checked. It need not exist. */
-diffcut_status hub_cache_model_folder(const char *root, const char *name, char **path, diffcut_diagnostics *diag);
-
-/* The folder of a model's files in the cache. revision is a branch, a tag or a commit; NULL is "main". root NULL is
- * hub_cache_root's. DIFFCUT_ERROR_IO, saying how to get it, when it is not there. */
-diffcut_status hub_cache_snapshot(const char *root, const char *name, const char *revision, char **path,
-                                  diffcut_diagnostics *diag);
+/* From a path .../models--ORG--NAME/snapshots/COMMIT, "ORG/NAME"; false for other paths. */
+bool hub_cache_name_of(const char *path, char *name, size_t size);
 
 #endif

@@ -2,8 +2,9 @@
 #include "model/model.h"
 
 #include "core/memory.h"
+#include "model/single_config.h"
 
-#include <string.h>
+#include <stdio.h>
 
 void diffcut_model_settings_init(diffcut_model_settings *settings) {
     *settings = (diffcut_model_settings){.backend = NULL}; /* the best one built in */
@@ -43,15 +44,10 @@ static diffcut_status read_scheduler(diffcut_model *model, diffcut_diagnostics *
     return status;
 }
 
-/* The folder's own name, for a model that gives none. */
-static void name_by_folder(diffcut_model *model) {
-    const char *path = checkpoint_path(model->source);
-    const char *slash = strrchr(path, '/');
-    const char *name = slash != NULL && slash[1] != '\0' ? slash + 1 : path;
-    size_t length = strlen(name);
-    length = length < MODEL_NAME_SIZE ? length : MODEL_NAME_SIZE - 1;
-    memcpy(model->settings.name, name, length);
-    model->settings.name[length] = '\0';
+/* For a model that gives no name. */
+static void name_by_path(diffcut_model *model) {
+    (void)snprintf(model->settings.name, sizeof model->settings.name, "%.*s", MODEL_NAME_SIZE - 1,
+                   checkpoint_name(model->source));
 }
 
 static diffcut_status read_settings(diffcut_model *model, const unet_config *config, diffcut_diagnostics *diag) {
@@ -78,7 +74,7 @@ static diffcut_status read_settings(diffcut_model *model, const unet_config *con
                          config->in_channels);
     }
     if (model->settings.name[0] == '\0') {
-        name_by_folder(model);
+        name_by_path(model);
     }
     return DIFFCUT_OK;
 }
@@ -125,7 +121,9 @@ static diffcut_status open_first_stage(diffcut_model *model, const diffcut_model
                                        diffcut_diagnostics *diag) {
     const checkpoint *source = model->source;
     if (settings->first_stage != NULL) {
-        diffcut_status status = checkpoint_open_component(settings->first_stage, "vae", NULL, &model->other, diag);
+        const checkpoint_settings fed = {.scaling_factor =
+                                             single_config_scaling_factor(model->settings.family == MODEL_SDXL)};
+        diffcut_status status = checkpoint_open_component(settings->first_stage, "vae", &fed, &model->other, diag);
         if (status != DIFFCUT_OK) {
             return status;
         }

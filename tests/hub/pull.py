@@ -342,6 +342,9 @@ def check_model_from_cache():
         found = subprocess.run([DIFFCUT, "model", "info", "--json", c.output.strip()], env=c.environment(),
                                capture_output=True, text=True)
         check(found.returncode == 0 and json.loads(found.stdout)["family"] == "pixel", "info: %s" % found.stderr)
+        by_name = subprocess.run([DIFFCUT, "model", "info", "--json", "org/tiny-pixel"], env=c.environment(),
+                                 capture_output=True, text=True)
+        check(by_name.stdout == found.stdout, "by name: %s" % by_name.stderr)
 
 
 # ------------------------------------------------------------------------------------------------------ it breaks
