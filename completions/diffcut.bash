@@ -42,13 +42,16 @@ _diffcut() {
         --files-from | --image | -i) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --size) mapfile -t COMPREPLY < <(compgen -W 'native' -- "$cur") && return ;;
         --tau | -t | --alpha | --min-tokens | --timestep | --seed | --hook | --iterations | --dilations | --median | \
-            --refine-size | --opacity | --threads | -T | --max-pixels | --synthetic | --repeat | -n)
+            --refine-size | --opacity | --threads | -T | --max-pixels | --synthetic | --repeat | --revision | --file | \
+            --timeout | --retries)
             return
             ;;
+        -n) [[ $command != model ]] && return ;;
+        --variant) mapfile -t COMPREPLY < <(compgen -W 'fp16 bf16 plain' -- "$cur") && return ;;
     esac
 
     if [[ $command == model && ${COMP_WORDS[COMP_CWORD - 1]} == model ]]; then
-        mapfile -t COMPREPLY < <(compgen -W 'info' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'info pull' -- "$cur")
         return
     fi
 
@@ -68,7 +71,12 @@ _diffcut() {
             features) options="--output --force $input $features --model --backend --threads $says" ;;
             cut) options="--output --image --force --max-pixels $cut --threads $says" ;;
             refine) options="--output --force --max-pixels $refinement --threads $says" ;;
-            model) options="--json --backend $says" ;;
+            model)
+                case ${COMP_WORDS[2]-} in
+                    pull) options="--revision --variant --file --dry-run --json --timeout --retries $says" ;;
+                    *) options="--json --backend $says" ;;
+                esac
+                ;;
             bench)
                 options="--synthetic --repeat --json $input $features $cut --refine --no-refine $refinement --model
                     --backend --threads $says"
