@@ -21,6 +21,7 @@ def blob_name(data):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_):
         pass
@@ -102,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def file(self, hub, name, commit, path):
         data = hub.repositories.get(name, {}).get(path)
-        if data is None or commit != COMMIT:
+        if data is None or commit not in ("main", COMMIT):
             return self.reply(404, X_Error_Code="EntryNotFound")
         etag = '"%s"' % (hub.etag or blob_name(data))
         if len(data) >= LARGE:
@@ -110,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(302, Location="%s/blob/%s" % (hub.cdn_url, blob_name(data)), X_Linked_Etag=etag,
                               X_Linked_Size=str(len(data)), X_Repo_Commit=COMMIT)
         if self.command == "HEAD":
-            return self.reply(200, Content_Length=str(len(data)), ETag=etag)
+            return self.reply(200, Content_Length=str(len(data)), ETag=etag, X_Repo_Commit=COMMIT)
         return self.content(data, hub.body_fault(self.path))
 
 

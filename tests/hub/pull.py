@@ -347,6 +347,14 @@ def check_model_from_cache():
         check(by_name.stdout == found.stdout, "by name: %s" % by_name.stderr)
 
 
+def check_memory():
+    with Case("every allocation failing") as c:
+        walked = subprocess.run([os.environ["WALK"], hub.url, c.cache, "org/shards"], env=c.environment(),
+                                capture_output=True, text=True)
+        check(walked.returncode == 0 and int(walked.stdout) >= 5,
+              "walk: %d %s%s" % (walked.returncode, walked.stdout, walked.stderr))
+
+
 # ------------------------------------------------------------------------------------------------------ it breaks
 
 
