@@ -113,7 +113,11 @@ static void render_bar(const view *v, const diffcut_pull_progress *p, double now
         const unsigned long whole = left < 360000 ? (unsigned long)(left + 0.5) : 360000;
         text_add(out, "  ");
         add_size(out, (uint64_t)rate);
-        text_print(out, "/s  %lu:%02lu:%02lu left", whole / 3600, whole / 60 % 60, whole % 60);
+        if (whole >= 3600) {
+            text_print(out, "/s  %lu:%02lu:%02lu left", whole / 3600, whole / 60 % 60, whole % 60);
+        } else {
+            text_print(out, "/s  %lu:%02lu left", whole / 60, whole % 60);
+        }
     }
     text_print(out, "  %s", p->file != NULL ? p->file : "");
     for (size_t i = 0; i < out->length; i++) { /* the name is the server's: nothing may move the cursor */

@@ -13,7 +13,7 @@
 #include "core/status.h"
 
 #define HTTP_MAX_REDIRECTS 10
-#define HTTP_MAX_URL 4096 /* bytes, with the NUL */
+#define HTTP_MAX_URL 8192 /* bytes, with the NUL */
 
 typedef struct http_client http_client;
 

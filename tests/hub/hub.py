@@ -3,6 +3,7 @@ the real one has them, and faults to order. Standard library only."""
 import hashlib
 import json
 import re
+import ssl
 import threading
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -77,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
         if listing:
             return self.listing(hub, *listing.groups())
         file = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
-        if file and self.server is hub.main:
+        if file and self.server is not hub.cdn:
             return self.file(hub, *file.groups())
         blob = re.fullmatch(r"/blob/([0-9a-f]+)", path)
         if blob and self.server is hub.cdn:
@@ -125,14 +126,26 @@ class Hub:
         self.main = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.cdn = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         for server in (self.main, self.cdn):
-            server.hub = self
-            server.daemon_threads = True
-            server.handle_error = lambda *_: None  # the command breaks connections off on purpose
-            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+            self.serve(server)
         self.url = "http://127.0.0.1:%d" % self.main.server_address[1]
         self.cdn_url = "http://127.0.0.1:%d" % self.cdn.server_address[1]
         self.repositories = {}
         self.reset()
+
+    def serve(self, server):
+        server.hub = self
+        server.daemon_threads = True
+        server.handle_error = lambda *_: None  # the command breaks connections off on purpose
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def encrypted(self, key, certificate):
+        """One more origin of the hub, with https; its address."""
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        self.serve(server)
+        return "https://127.0.0.1:%d" % server.server_address[1]
 
     def reset(self):
         self.requests, self.faults, self.bodies, self.blobs = [], [], [], {}

@@ -1,14 +1,20 @@
 #!/usr/bin/env python3
 """`diffcut model pull` against a hub on 127.0.0.1 that breaks in every way a network, a disk or a server can."""
+import fcntl
 import hashlib
 import json
 import os
+import pty
+import re
 import resource
+import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 sys.dont_write_bytecode = True
@@ -614,6 +620,54 @@ def check_interrupt():
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         c.end(process).fails("interrupted", status=130)
+
+
+def check_bar():
+    """On a terminal a bar of one line, which leaves nothing behind."""
+    with Case("on a terminal") as c:
+        hub.bodies = [("/blob/" + blob_name(WEIGHTS), [stall_after(1_000_000, 2.5)])]
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 90, 0, 0))
+        process = subprocess.Popen([DIFFCUT, "model", "pull", NAME], env=c.environment(TERM="xterm"), stderr=slave,
+                                   stdout=subprocess.PIPE)
+        os.close(slave)
+        shown = b""
+        while select.select([master], [], [], WAIT)[0]:
+            try:
+                piece = os.read(master, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not piece:
+                break
+            shown += piece
+        c.output, c.status, c.errors = process.communicate()[0].decode(), process.returncode, shown.decode()
+        os.close(master)
+        c.succeeds().is_whole()
+        bar = r"\[#+ *\] [0-9.]+ MB of 3\.12 MB  [0-9.]+ .B/s  0:\d\d left  unet/diffusion"
+        check(re.search(bar, c.errors), "no bar: %r" % c.errors[-1500:])
+        lines = re.split(r"[\r\n]+", c.errors.replace("\x1b[K", ""))
+        check(all(len(line) < 90 for line in lines if line.startswith("[")), "a bar wider than the terminal")
+        check("\r\x1b[Korg/tiny: 12 files" in c.errors, "the bar stays: %r" % c.errors[-500:])
+
+
+def check_encryption():
+    """https, with a certificate of our own: used when trusted, refused when not, never left for http."""
+    if shutil.which("openssl") is None:
+        print("  openssl is not installed: https was not tried")
+        return
+    with Case("https") as c:
+        key, certificate = os.path.join(c.home, "key.pem"), os.path.join(c.home, "certificate.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate,
+                        "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"], check=True,
+                       capture_output=True)
+        url = hub.encrypted(key, certificate)
+        c.pull("--retries", "0", NAME, HF_ENDPOINT=url).fails(url + ": ", "certificate")
+        hub.requests.clear()
+        c.pull(NAME, HF_ENDPOINT=url, CURL_CA_BUNDLE=certificate).fails("redirects to unencrypted http; refused")
+        check(not any(cdn for cdn, *_ in hub.requests), "went to http")
+        hub.repositories[NAME + "-small"] = {"small.safetensors": b"small"}
+        c.pull(NAME + "-small", HF_ENDPOINT=url, CURL_CA_BUNDLE=certificate).succeeds()
+        check(os.listdir(c.output.strip()) == ["small.safetensors"], "https")
 
 
 def main():
