@@ -44,17 +44,19 @@ _diffcut() {
             fi
             return
             ;;
-        --variant) mapfile -t COMPREPLY < <(compgen -W 'fp16 bf16' -- "$cur") && return ;;
+        --variant) mapfile -t COMPREPLY < <(compgen -W 'fp16 bf16 plain' -- "$cur") && return ;;
         --files-from | --image | -i | --first-stage | --context) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --size) mapfile -t COMPREPLY < <(compgen -W 'native' -- "$cur") && return ;;
         --tau | -t | --alpha | --min-tokens | --timestep | --seed | --hook | --prompt | --iterations | --dilations | --median | \
-            --refine-size | --tile | --opacity | --threads | -T | --max-pixels | --synthetic | --repeat | -n)
+            --refine-size | --tile | --opacity | --threads | -T | --max-pixels | --synthetic | --repeat | --revision | \
+            --file | --timeout | --retries)
             return
             ;;
+        -n) [[ $command != model* ]] && return ;;
     esac
 
     if [[ $command == model && ${COMP_WORDS[COMP_CWORD - 1]} == model ]]; then
-        mapfile -t COMPREPLY < <(compgen -W 'info verify context synth' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'info pull verify context synth' -- "$cur")
         return
     fi
 
@@ -76,6 +78,7 @@ _diffcut() {
             cut) options="--output --image --force --max-pixels $cut --threads $says" ;;
             refine) options="--output --force --max-pixels $refinement --threads $says" ;;
             'model info') options="--json $opening $says" ;;
+            'model pull') options="--revision --variant --file --dry-run --json --timeout --retries $says" ;;
             'model verify') options="--json --values $opening $says" ;;
             'model context') options="--output --force --prompt $opening --threads $says" ;;
             'model synth') options="--like --output --seed --dtype --dry-run --force $says" ;;

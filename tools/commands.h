@@ -14,6 +14,7 @@ extern const command command_model_info;
 extern const command command_model_verify;
 extern const command command_model_context;
 extern const command command_model_synth;
+extern const command command_model_pull;
 extern const command command_bench;
 
 #endif

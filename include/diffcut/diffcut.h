@@ -353,6 +353,68 @@ DIFFCUT_API diffcut_status diffcut_model_verify(const char *path, const diffcut_
                                                 diffcut_finding_fn found, void *user, diffcut_verify_report *report,
                                                 diffcut_diagnostics *diagnostics);
 
+/* ------------------------------------------------------------------------------------------------- downloads
+ * The only part of the library that uses the network. It needs libcurl, which is opened when it is first called. */
+
+typedef enum diffcut_pull_event {
+    DIFFCUT_PULL_PLANNED = 0, /* once for each file that is needed, before the first download */
+    DIFFCUT_PULL_BYTES = 1,   /* now and then, at most every 50 ms, also while nothing comes */
+    DIFFCUT_PULL_WAITING = 2, /* another process downloads this file; its result will be used */
+    DIFFCUT_PULL_REMARK = 3,  /* something failed and is tried again; message says what */
+    DIFFCUT_PULL_FINISHED = 4 /* a file is in the cache, whole and checked */
+} diffcut_pull_event;
+
+typedef struct diffcut_pull_progress {
+    diffcut_pull_event event;
+    const char *file;    /* its path in the repository; NULL while the repository is asked what it has */
+    const char *message; /* of a remark, else NULL */
+    bool here;           /* the file was in the cache, whole, before this call */
+    uint64_t file_bytes; /* the file's size */
+    uint64_t file_done;  /* of them in the cache */
+    uint64_t bytes;      /* all files' */
+    uint64_t done;
+} diffcut_pull_progress;
+
+/* Called from the thread that pulls; the structure is valid during the call. Non-zero cancels. */
+typedef int (*diffcut_pull_fn)(void *user, const diffcut_pull_progress *progress);
+
+typedef struct diffcut_pull_settings {
+    const char *revision; /* branch, tag or commit; NULL: "main" */
+    const char *variant;  /* of the weights: "fp16", "bf16", ..., "plain" for those without one; NULL: fp16, else
+                             plain, else bf16 (weights are computed with in float32 whichever they are) */
+    const char *file;     /* of a repository of single-file checkpoints: this one; NULL: the only one */
+    const char *endpoint; /* NULL: $HF_ENDPOINT, else https://huggingface.co */
+    const char *token;    /* "": none; NULL: $HF_TOKEN, else the one that `hf auth login` stored */
+    const char *cache;    /* root of the cache; NULL: $HF_HUB_CACHE, else $HF_HOME/hub, else
+                             ~/.cache/huggingface/hub */
+    bool plan_only;       /* find out what would be downloaded; nothing is written */
+    uint32_t timeout;     /* 1 .. 86400 seconds without a byte until a connection is given up; default 30 */
+    uint32_t retries;     /* 0 .. 1000: how often a fault that may pass is tried again; default 5 */
+    diffcut_pull_fn progress;
+    void *progress_user;
+} diffcut_pull_settings;
+
+DIFFCUT_API void diffcut_pull_settings_init(diffcut_pull_settings *settings);
+
+typedef struct diffcut_pull_result {
+    char path[4096];   /* the model's folder in the cache (or, planned, where it would be): for diffcut_model_open */
+    char commit[41];   /* which version of the repository it is */
+    char license[129]; /* the identifier that the repository states; "" where it states none */
+    uint64_t files;    /* needed */
+    uint64_t bytes;    /* of them all */
+    uint64_t received; /* that came over the network in this call; planned, those that would come */
+} diffcut_pull_result;
+
+/* Downloads the files of ORG/NAME that are needed, and no others, into the Hugging Face cache, where Python finds
+ * them too; what is there already is not downloaded again. A download that breaks off leaves its part and goes on
+ * from there the next time. Every file's size and hash are checked before it gets its name. Two pulls at once share
+ * the work. settings may be NULL. Thread-safe with libcurl 7.84 or newer. DIFFCUT_ERROR_UNSUPPORTED: no libcurl, or
+ * HF_HUB_OFFLINE is set. DIFFCUT_ERROR_IO: network, disk, or the server says no (the message has what to do).
+ * DIFFCUT_ERROR_FORMAT: what came is not what the repository says it has. DIFFCUT_ERROR_MODEL: the repository has no
+ * model that can be read. */
+DIFFCUT_API diffcut_status diffcut_model_pull(const char *name, const diffcut_pull_settings *settings,
+                                              diffcut_pull_result *result, diffcut_diagnostics *diagnostics);
+
 /* ------------------------------------------------------------------------------------------------- settings */
 
 typedef enum diffcut_size_mode {

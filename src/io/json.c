@@ -281,6 +281,21 @@ static diffcut_status list_at(json_view view, const char *key, size_t max_count,
     return DIFFCUT_OK;
 }
 
+diffcut_status json_get_list(json_view view, const char *key, size_t max_count, size_t *count,
+                             diffcut_diagnostics *diag) {
+    const json_t *list = NULL;
+    diffcut_status status = list_at(view, key, max_count, &list, diag);
+    if (status == DIFFCUT_OK) {
+        *count = json_array_size(list);
+    }
+    return status;
+}
+
+json_view json_item(json_view view, const char *key, size_t index) {
+    const json_t *item = json_array_get(json_object_get(view.node, key), index);
+    return (json_view){view.file, json_is_object(item) ? item : NULL};
+}
+
 diffcut_status json_get_text_list(json_view view, const char *key, size_t max_count, const char **out, size_t *count,
                                   diffcut_diagnostics *diag) {
     const json_t *list = NULL;

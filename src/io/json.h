@@ -65,6 +65,12 @@ diffcut_status json_get_uint_rows(json_view view, const char *key, const uint32_
 diffcut_status json_get_size_list(json_view view, const char *key, size_t max_count, size_t *out, size_t *count,
                                   diffcut_diagnostics *diag);
 
+/* How many items the list under key has, at least 1 and at most max_count. */
+diffcut_status json_get_list(json_view view, const char *key, size_t max_count, size_t *count,
+                             diffcut_diagnostics *diag);
+/* An item of it; one that is no object gives a view with node NULL. */
+json_view json_item(json_view view, const char *key, size_t index);
+
 /* Walks an object's members, in the file's order: *place starts as NULL; false at the end. A member that is no object
  * gives a value with node NULL. */
 bool json_next(json_view object, void **place, const char **key, json_view *value);
