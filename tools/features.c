@@ -29,6 +29,7 @@ static const option_group groups[] = {
     {"Network input", settings_size_rows, AT(settings)},
     {"", settings_photo_rows, AT(settings)},
     {"Features", settings_features_rows, AT(settings)},
+    {"", settings_text_rows, AT(settings)},
     {"Model", settings_model_rows, AT(settings)},
     {"", settings_opening_rows, AT(settings)},
     {"", settings_threads_rows, AT(settings)},
@@ -50,6 +51,10 @@ static int extract(engine *e, const features_options *o, const char *path) {
     if (diffcut_features_compute(e->session, &image, &o->settings.values, &features) != DIFFCUT_OK) {
         result = engine_failed(&o->says, photo_name(path), diffcut_session_message(e->session));
         goto cleanup;
+    }
+    const char *note = diffcut_session_note(e->session);
+    if (note[0] != '\0' && !o->says.quiet) {
+        console_error(&o->says, photo_name(path), note);
     }
     if (diffcut_encode_features_npy(features, &npy, &diagnostics) != DIFFCUT_OK ||
         photo_write_result(o->output, &npy, o->force, &diagnostics) != DIFFCUT_OK) {

@@ -52,6 +52,7 @@ static const option_group groups[] = {
     {"Cut", settings_cut_rows, AT(settings)},
     {"Network input", settings_size_rows, AT(settings)},
     {"Features", settings_features_rows, AT(settings)},
+    {"", settings_text_rows, AT(settings)},
     {"Refinement", settings_switch_rows, AT(settings)},
     {"", settings_refinement_rows, AT(settings)},
     {"Model", settings_model_rows, AT(settings)},

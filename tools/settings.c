@@ -118,6 +118,8 @@ const option settings_opening_rows[] = {
     {0, "first-stage", "PATH",
      "an AutoencoderTiny or AutoencoderKL, folder or file, in place of the model's own first stage", OPTION_STRING,
      AT(opening.first_stage), 0, 0, NULL, NULL},
+    {0, "context", "FILE", "the prompt's text context, made by 'model context', in place of text encoders",
+     OPTION_STRING, AT(opening.context), 0, 0, NULL, NULL},
     {0, "backend", "NAME", "cpu (default) or ref, the plain C one", OPTION_STRING, AT(opening.backend), 0, 0, NULL,
      NULL},
     {0},
@@ -157,6 +159,12 @@ const option settings_features_rows[] = {
     {0, "seed", "N", "of the noise; default 42", OPTION_LARGE, AT(values.seed), 0, 0, NULL, NULL},
     {0, "hook", "NAME", "the network module whose output is taken; default: the model's", OPTION_STRING,
      AT(values.hook), 0, 0, NULL, NULL},
+    {0},
+};
+
+const option settings_text_rows[] = {
+    {0, "prompt", "TEXT", "what the network is told to see; default: nothing, the paper's empty prompt",
+     OPTION_STRING, AT(values.prompt), 0, 0, NULL, NULL},
     {0},
 };
 

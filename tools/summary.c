@@ -111,6 +111,8 @@ static void add_settings(const summary *s, text *out) {
     text_print(out, ", \"timestep\": %d, \"seed\": %llu, \"hook\": ", settings->timesteps[0],
                (unsigned long long)settings->seed);
     json_string(out, settings->hook != NULL ? settings->hook : info.hook);
+    text_add(out, ", \"prompt\": ");
+    json_string(out, settings->prompt != NULL ? settings->prompt : "");
     text_add(out, ",\n    \"alpha\": ");
     text_add_real(out, settings->alpha);
     text_add(out, ", \"tau\": ");

@@ -15,6 +15,7 @@ void diffcut_model_settings_init(diffcut_model_settings *settings) {
 #define UNET_CONFIG "unet/config.json"
 #define SCHEDULER_CONFIG "scheduler/scheduler_config.json"
 #define OWN_CONFIG "diffcut.json"
+#define PROMPT_CUT "the prompt was cut to %u tokens, its start and end included"
 
 static diffcut_status read_unet(diffcut_model *model, unet_config *config, diffcut_diagnostics *diag) {
     json_document document;
@@ -113,6 +114,9 @@ static diffcut_status add_need(void *user, const char *component, const char *pr
 static diffcut_status check_weights(diffcut_model *model, diffcut_diagnostics *diag) {
     need_sum sum = {model->source, &model->needed, diag};
     diffcut_status status = unet_visit(model->network, model->hook.step + 1, add_need, &sum);
+    if (status == DIFFCUT_OK) {
+        status = context_source_visit(model->text, add_need, &sum);
+    }
     sum.source = model->other != NULL ? model->other : model->source;
     return status == DIFFCUT_OK ? first_stage_visit(model->first_stage, add_need, &sum) : status;
 }
@@ -164,16 +168,18 @@ static diffcut_status open_parts(diffcut_model *model, const char *path, const d
         status = open_first_stage(model, settings, diag);
     }
     if (status == DIFFCUT_OK) {
-        status = check_weights(model, diag);
+        status = context_source_open(model->source, &unet_get_plan(model->network)->config, &model->settings,
+                                     settings->context, &model->text, diag);
     }
     if (status == DIFFCUT_OK) {
-        model->parameters = checkpoint_parameters(model->source, "unet");
+        status = model_about_read(model->source, &model->about, diag);
     }
     return status;
 }
 
 static void free_model(diffcut_model *model) {
-    unet_context_free(model->context);
+    context_cache_free(&model->contexts);
+    context_source_close(model->text);
     unet_close(model->network);
     first_stage_close(model->first_stage);
     if (model->backend != NULL) {
@@ -185,8 +191,8 @@ static void free_model(diffcut_model *model) {
     mem_free(model);
 }
 
-static diffcut_status open_model(const char *path, const diffcut_model_settings *settings, diffcut_model **out,
-                                 diffcut_diagnostics *diag) {
+diffcut_status model_open_unchecked(const char *path, const diffcut_model_settings *settings, diffcut_model **out,
+                                    diffcut_diagnostics *diag) {
     diffcut_model *model = mem_array_zero(1, sizeof *model);
     if (model == NULL) {
         return diag_no_memory(diag, sizeof *model, "a model");
@@ -199,6 +205,22 @@ static diffcut_status open_model(const char *path, const diffcut_model_settings 
     diffcut_model_settings defaults;
     diffcut_model_settings_init(&defaults);
     diffcut_status status = open_parts(model, path, settings != NULL ? settings : &defaults, diag);
+    if (status != DIFFCUT_OK) {
+        free_model(model);
+        return status;
+    }
+    *out = model;
+    return DIFFCUT_OK;
+}
+
+static diffcut_status open_model(const char *path, const diffcut_model_settings *settings, diffcut_model **out,
+                                 diffcut_diagnostics *diag) {
+    diffcut_model *model = NULL;
+    diffcut_status status = model_open_unchecked(path, settings, &model, diag);
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    status = check_weights(model, diag);
     if (status != DIFFCUT_OK) {
         free_model(model);
         return status;
@@ -240,6 +262,14 @@ void diffcut_model_release(diffcut_model *model) {
 
 /* ------------------------------------------------------------------------------------------------- use */
 
+/* How many text encoders a prompt's context takes; none where the model was trained with zeros. */
+static uint32_t encoders_needed(const diffcut_model *model) {
+    if (model->settings.family == MODEL_PIXEL || model->settings.context_tokens > 0) {
+        return 0;
+    }
+    return model->settings.family == MODEL_SDXL ? 2 : 1;
+}
+
 void diffcut_model_get_info(const diffcut_model *model, diffcut_model_info *info) {
     uint32_t stride = model->settings.factor << model->hook.level;
     *info = (diffcut_model_info){
@@ -256,28 +286,76 @@ void diffcut_model_get_info(const diffcut_model *model, diffcut_model_info *info
         .alpha = model->settings.alpha,
         .tau = model->settings.tau,
         .parameters_needed = model->needed.parameters,
-        .parameters_total = model->parameters,
+        .parameters_total = model->about.parameters,
         .bytes_needed = model->needed.bytes,
         .feature_channels = model->hook.channels,
         .feature_stride = stride,
+        .bytes_total = model->about.bytes,
+        .layout = model->about.layout,
+        .variant = model->about.variant,
+        .cached = model->about.cached,
+        .license = model->about.license,
+        .license_file = model->about.license_file,
+        .text_encoders = model->about.text_encoders,
+        .text_encoders_needed = encoders_needed(model),
     };
 }
 
-/* The context of zeros that a pixel model was trained with. */
-static diffcut_status make_context(diffcut_model *model, diffcut_diagnostics *diag) {
-    uint32_t tokens = model->settings.context_tokens;
-    uint32_t channels = unet_get_plan(model->network)->config.blocks[0].context_channels;
-    if (tokens == 0) {
-        return diag_fail(diag, DIFFCUT_ERROR_UNSUPPORTED,
-                         "this version has no text encoder, which the empty prompt's context needs");
+diffcut_status model_encode_text(const diffcut_model *model, backend_stream *stream, const work *w,
+                                 const char *prompt, context_arrays *out) {
+    uint32_t cut_to;
+    context_arrays arrays;
+    prompt = prompt != NULL ? prompt : "";
+    diffcut_status status = context_source_encode(model->text, model->backend, stream, w, prompt, &arrays, &cut_to);
+    if (status != DIFFCUT_OK) {
+        return status;
     }
-    float *zeros = mem_array_zero((size_t)tokens * channels, sizeof *zeros);
-    if (zeros == NULL) {
-        return diag_no_memory(diag, (size_t)tokens * channels * sizeof *zeros, "the context");
+    if (cut_to > 0) {
+        work_note(w, PROMPT_CUT, cut_to);
     }
-    diffcut_status status =
-        unet_context_create(model->network, zeros, tokens, channels, NULL, 0, &model->context, diag);
-    mem_free(zeros);
+    *out = arrays;
+    return DIFFCUT_OK;
+}
+
+/* A prompt's context, computed now and kept. With the lock held. */
+static diffcut_status make_context(diffcut_model *model, backend_stream *stream, const work *w, const char *prompt,
+                                   const context_entry **out) {
+    context_arrays arrays;
+    unet_context *context = NULL;
+    uint32_t cut_to;
+    diffcut_status status = context_source_encode(model->text, model->backend, stream, w, prompt, &arrays, &cut_to);
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    status = unet_context_create(model->network, arrays.data, arrays.tokens, arrays.channels, arrays.pooled,
+                                 arrays.pooled_width, &context, w->diag);
+    if (status == DIFFCUT_OK) {
+        status = context_cache_add(&model->contexts, prompt, context, cut_to, out, w->diag);
+    }
+    if (status != DIFFCUT_OK) {
+        unet_context_free(context);
+    }
+    context_arrays_free(&arrays);
+    return status;
+}
+
+/* The prompt's context with one more user, computed if it is not there. With the lock held. */
+static diffcut_status take_context(diffcut_model *self, backend_stream *stream, const work *w, const char *prompt,
+                                   const context_entry **entry) {
+    *entry = context_cache_take(&self->contexts, prompt);
+    return *entry != NULL ? DIFFCUT_OK : make_context(self, stream, w, prompt, entry);
+}
+
+diffcut_status model_prepare_text(const diffcut_model *model, backend_stream *stream, const work *w,
+                                  const char *prompt) {
+    diffcut_model *self = (diffcut_model *)(uintptr_t)model; /* as below */
+    const context_entry *entry = NULL;
+    (void)pthread_mutex_lock(&self->preparing);
+    diffcut_status status = take_context(self, stream, w, prompt != NULL ? prompt : "", &entry);
+    if (status == DIFFCUT_OK) {
+        context_cache_release(&self->contexts, entry->context);
+    }
+    (void)pthread_mutex_unlock(&self->preparing);
     return status;
 }
 
@@ -289,29 +367,45 @@ diffcut_status model_prepare_first_stage(const diffcut_model *model, const work 
     return status;
 }
 
-diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream, const work *w, const unet_hook *hook,
-                             const char *prompt, unet_context **context) {
-    (void)prompt;
-    /* A model is const to its users; what is prepared late is guarded here and never changes once prepared. */
-    diffcut_model *self = (diffcut_model *)(uintptr_t)model;
-    size_t steps = hook->step + 1;
-    diffcut_status status = DIFFCUT_OK;
-    (void)pthread_mutex_lock(&self->preparing);
-    if (self->context == NULL) {
-        status = make_context(self, w->diag);
-    }
+/* With the lock held: everything that a run up to `steps` needs but the first stage. */
+static diffcut_status prepare(diffcut_model *self, backend_stream *stream, const work *w, size_t steps,
+                              const char *prompt, const context_entry **entry) {
+    diffcut_status status = take_context(self, stream, w, prompt, entry);
     if (status == DIFFCUT_OK) {
         status = unet_prepare(self->network, steps, w->diag);
     }
     if (status == DIFFCUT_OK) {
-        status = unet_context_prepare(self->context, stream, steps, w->diag);
+        status = unet_context_prepare((*entry)->context, stream, steps, w->diag);
     }
-    *context = self->context;
+    if (status != DIFFCUT_OK && *entry != NULL) {
+        context_cache_release(&self->contexts, (*entry)->context);
+    }
+    return status;
+}
+
+diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream, const work *w, const unet_hook *hook,
+                             const char *prompt, unet_context **context) {
+    /* A model is const to its users; what is prepared late is guarded here and never changes once prepared. */
+    diffcut_model *self = (diffcut_model *)(uintptr_t)model;
+    const context_entry *entry = NULL;
+    (void)pthread_mutex_lock(&self->preparing);
+    diffcut_status status = prepare(self, stream, w, hook->step + 1, prompt != NULL ? prompt : "", &entry);
+    if (status == DIFFCUT_OK) {
+        *context = entry->context;
+        if (entry->cut_to > 0) {
+            work_note(w, PROMPT_CUT, entry->cut_to);
+        }
+    }
     (void)pthread_mutex_unlock(&self->preparing);
     return status;
 }
 
 void model_release_context(const diffcut_model *model, unet_context *context) {
-    (void)model; /* contexts live as long as the model */
-    (void)context;
+    diffcut_model *self = (diffcut_model *)(uintptr_t)model;
+    if (context == NULL) {
+        return;
+    }
+    (void)pthread_mutex_lock(&self->preparing);
+    context_cache_release(&self->contexts, context);
+    (void)pthread_mutex_unlock(&self->preparing);
 }

@@ -100,6 +100,9 @@ diffcut_status encode_features(const diffcut_model *model, backend_stream *strea
         status = unet_plan_hook(unet_get_plan(model->network), settings->hook, &where, w->diag);
     }
     if (status == DIFFCUT_OK) {
+        status = model_prepare_text(model, stream, w, settings->prompt);
+    }
+    if (status == DIFFCUT_OK) {
         status = model_prepare_first_stage(model, w);
     }
     if (status == DIFFCUT_OK) {
