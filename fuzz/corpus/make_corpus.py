@@ -1,4 +1,7 @@
 """Makes the fuzzers' first inputs again: one small file of each kind. Needs numpy and Pillow; run in this folder."""
+import json
+import struct
+
 import numpy as np
 from PIL import Image
 
@@ -31,3 +34,50 @@ with open("npy/version2.npy", "wb") as file:
 picture.quantize(7).save("npy/labels.png")
 picture.convert("1").save("npy/bilevel.png")
 Image.fromarray((x * y * 500).astype(np.uint16)).save("npy/labels16.png")
+
+
+# Index of shards, a cache's name, and single files of weights: one tensor of each kind of name, all zero.
+def safetensors(path, tensors):
+    header, offset = {}, 0
+    for name, shape in tensors:
+        size = 2 * int(np.prod(shape))
+        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [offset, offset + size]}
+        offset += size
+    text = json.dumps(header, separators=(",", ":")).encode()
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + bytes(offset))
+
+
+def unet(width, rank):
+    name = "model.diffusion_model."
+    resnet = [("in_layers.0.weight", [1]), ("in_layers.2.weight", [width, 1, 1, 1])]
+    attention = [("proj_in.weight", [1] * rank), ("transformer_blocks.0.norm1.weight", [1]),
+                 ("transformer_blocks.0.attn2.to_k.weight", [1, 3])]
+    blocks = {"input_blocks.0.0.": [("weight", [1, 4, 1, 1])], "input_blocks.1.0.": resnet,
+              "input_blocks.1.1.": attention, "input_blocks.2.0.": [("op.weight", [1, 1, 1, 1])],
+              "middle_block.0.": resnet, "output_blocks.0.0.": resnet, "output_blocks.0.1.": [("conv.weight", [1])]}
+    return [(name + block + key, shape) for block, keys in blocks.items() for key, shape in keys]
+
+
+autoencoder = [("encoder.conv_in.weight", [1, 3, 1, 1]), ("encoder.conv_out.weight", [8, 1, 1, 1]),
+               ("encoder.down.0.block.0.conv1.weight", [32, 1, 1, 1]), ("decoder.up.0.block.0.norm1.weight", [1]),
+               ("encoder.mid.attn_1.q.weight", [1, 1, 1, 1]), ("encoder.mid.block_1.norm1.weight", [1])]
+first_stage = [("first_stage_model." + key, shape) for key, shape in autoencoder]
+clip = [("embeddings.token_embedding.weight", [1, 64]), ("embeddings.position_embedding.weight", [1, 64]),
+        ("encoder.layers.0.mlp.fc1.weight", [1, 64]), ("encoder.layers.0.layer_norm1.weight", [1])]
+open_clip = [("token_embedding.weight", [1, 64]), ("positional_embedding", [1, 64]), ("text_projection", [2, 3]),
+             ("transformer.resblocks.0.attn.in_proj_weight", [3, 2]),
+             ("transformer.resblocks.0.mlp.c_fc.weight", [1, 64]), ("transformer.resblocks.0.ln_1.weight", [1])]
+safetensors("single/sd1", unet(32, 4) + first_stage +
+            [("cond_stage_model.transformer.text_model." + key, shape) for key, shape in clip])
+safetensors("single/sdxl", unet(64, 2) + first_stage + [("model.diffusion_model.label_emb.0.0.weight", [1, 9])] +
+            [("conditioner.embedders.1.model." + key, shape) for key, shape in open_clip])
+safetensors("single/vae", autoencoder)
+safetensors("single/taesd", [("0.weight", [2, 3, 1, 1]), ("0.bias", [2]), ("1.conv.0.weight", [2, 2, 1, 1]),
+                             ("2.weight", [2, 2, 1, 1]), ("3.conv.0.weight", [2, 2, 1, 1]),
+                             ("4.weight", [4, 2, 1, 1]), ("4.bias", [4])])
+with open("index/two", "w") as file:
+    json.dump({"metadata": {"total_size": 1}, "weight_map": {"a.weight": "m-00001-of-00002.safetensors",
+                                                             "b.weight": "m-00002-of-00002.safetensors"}}, file)
+with open("index/name", "w") as file:
+    file.write("org/name@refs/pr/1")

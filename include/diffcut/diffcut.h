@@ -236,8 +236,9 @@ typedef struct diffcut_model_settings {
 
 DIFFCUT_API void diffcut_model_settings_init(diffcut_model_settings *settings);
 
-/* Opens a checkpoint folder (unet/config.json and safetensors, optionally diffcut.json with the model's own
- * defaults). path NULL is the embedded model, looked for in $DIFFCUT_MODELS and beside the library
+/* Opens a checkpoint: a folder in diffusers' layout (optionally with diffcut.json, the model's own defaults), a
+ * single safetensors file in the original layout, or, where there is no such path, "org/name" or "org/name@revision"
+ * in the Hugging Face cache. path NULL is the embedded model, looked for in $DIFFCUT_MODELS and beside the library
  * (../share/diffcut/models). settings may be NULL. Thread-safe. */
 DIFFCUT_API diffcut_status diffcut_model_open(const char *path, const diffcut_model_settings *settings,
                                               diffcut_model **out, diffcut_diagnostics *diagnostics);
@@ -248,8 +249,8 @@ DIFFCUT_API void diffcut_model_release(diffcut_model *model);
 
 /* What is known of a checkpoint. Strings belong to the model. */
 typedef struct diffcut_model_info {
-    const char *name;           /* diffcut.json's name, or the folder's */
-    const char *path;           /* the folder */
+    const char *name;           /* diffcut.json's name, or the folder's, file's or cache's */
+    const char *path;           /* the folder or file */
     const char *family;         /* "pixel", "sd", "sdxl": told from the configuration, never from a name */
     const char *first_stage;    /* "pixel_unshuffle", ... */
     const char *backend;        /* which backend holds it */

@@ -39,7 +39,6 @@ void checkpoint_close(checkpoint *self) {
         tensor_table_free(&self->parts[i].table);
     }
     safetensors_close(self->single);
-    mem_free(self->only);
     mem_free(self->config);
     mem_free(self->variant);
     mem_free(self->name);
@@ -182,11 +181,8 @@ diffcut_status checkpoint_json(const checkpoint *self, const char *name, json_do
 
 static folder_place place_of(const checkpoint *self, const checkpoint_layout *layout) {
     bool own = self->alone != NULL && strcmp(self->alone, layout->sub) == 0;
-    return (folder_place){.root = self->folder,
-                          .sub = own ? "" : layout->sub,
-                          .stem = layout->stem,
-                          .only = own ? self->only : NULL,
-                          .variant = self->variant};
+    return (folder_place){
+        .root = self->folder, .sub = own ? "" : layout->sub, .stem = layout->stem, .variant = self->variant};
 }
 
 bool checkpoint_has_component(const checkpoint *self, const char *component) {

@@ -31,7 +31,6 @@ struct checkpoint {
     char *name;        /* checkpoint_name */
     char *variant;     /* as asked for, or NULL */
     char *config;      /* folder of a single file's configurations, or NULL */
-    char *only;        /* of a component alone: the file that was given, or NULL */
     const char *alone; /* "vae/": the folder is this component's own, and its files lie in it; else NULL */
     double scaling_factor;
     safetensors *single; /* NULL for a folder */

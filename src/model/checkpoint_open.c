@@ -286,21 +286,21 @@ static diffcut_status open_component_folder(checkpoint *self, const char *compon
     return diag_fail(diag, DIFFCUT_ERROR_MODEL, "%.300s: neither config.json nor %s is there", self->path, below);
 }
 
-/* A file beside its config.json is that folder's; another one says itself what it is. */
+/* A file says itself what it is; one with diffusers' names goes with the config.json beside it, where there is one.
+ */
 static diffcut_status open_component_file(checkpoint *self, const char *component, diffcut_diagnostics *diag) {
     char path[PATH_MAX];
-    const char *name = strrchr(self->path, '/') + 1;
-    int length = snprintf(path, sizeof path, "%s/config.json", self->folder);
-    if (self->config != NULL || length < 0 || (size_t)length >= sizeof path || access(path, F_OK) != 0 ||
-        weights_file_is_pickle_name(name)) {
-        if (strcmp(component, "vae") != 0) {
-            return diag_fail(diag, DIFFCUT_ERROR_UNSUPPORTED, "%.300s: a %s in a file of its own is not supported",
-                             self->path, component);
-        }
-        return open_file(self, true, diag);
+    if (strcmp(component, "vae") != 0) {
+        return diag_fail(diag, DIFFCUT_ERROR_UNSUPPORTED, "%.300s: a %s in a file of its own is not supported",
+                         self->path, component);
     }
-    self->alone = checkpoint_layout_of(component)->sub;
-    return copy_text(name, &self->only, diag);
+    diffcut_status status = open_file(self, true, diag);
+    int length = snprintf(path, sizeof path, "%s/config.json", self->folder);
+    if (status == DIFFCUT_OK && self->config == NULL && single_file_has_diffusers_names(self->single) && length > 0 &&
+        (size_t)length < sizeof path && access(path, F_OK) == 0) {
+        status = copy_text(self->folder, &self->config, diag);
+    }
+    return status;
 }
 
 diffcut_status checkpoint_open_component(const char *path, const char *component, const checkpoint_settings *settings,

@@ -53,10 +53,6 @@ static bool find_variant(const folder_place *place, const char *variant, char *n
 /* The weights' file or index, below the model's folder. */
 static bool find_weights(const folder_place *place, char *name, size_t size) {
     static const char *const by_preference[] = {NULL, "fp16", "bf16"};
-    if (place->only != NULL) {
-        int length = snprintf(name, size, "%s%s", place->sub, place->only);
-        return length > 0 && (size_t)length < size;
-    }
     if (place->variant != NULL) {
         return find_variant(place, place->variant, name, size);
     }

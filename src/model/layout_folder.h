@@ -16,7 +16,6 @@ typedef struct folder_place {
     const char *root;    /* the model's folder */
     const char *sub;     /* "unet/", or "" for a component that stands alone */
     const char *stem;    /* "diffusion_pytorch_model" */
-    const char *only;    /* this file and no other, or NULL */
     const char *variant; /* this variant and no other, or NULL: the plain one, else fp16, else bf16 */
 } folder_place;
 

@@ -249,8 +249,7 @@ static bool choose(const safetensors *file, single_kind kind, const char *compon
     return strcmp(component, "vae") == 0 && (kind == SINGLE_TAESD || kind == SINGLE_VAE);
 }
 
-/* A component file of a diffusers folder that was given alone. */
-static bool has_diffusers_names(const safetensors *file) {
+bool single_file_has_diffusers_names(const safetensors *file) {
     return has(file, "encoder.layers.0.weight") || has_start(file, "encoder.down_blocks.");
 }
 
@@ -261,7 +260,7 @@ diffcut_status single_file_load(const safetensors *file, single_kind kind, const
     if (!choose(file, kind, component, &how)) {
         return DIFFCUT_OK;
     }
-    if (how.prefix[0] == '\0' && has_diffusers_names(file)) {
+    if (how.prefix[0] == '\0' && single_file_has_diffusers_names(file)) {
         status = layout_folder_add(file, FOLDER_NAMES_VAE, table, diag);
         return status == DIFFCUT_OK ? tensor_table_sort(table, diag) : status;
     }

@@ -24,6 +24,9 @@ diffcut_status single_file_identify(const safetensors *file, single_kind *kind, 
 /* The same of a file that is to be a first stage: a whole checkpoint's autoencoder, or one alone. */
 diffcut_status single_file_identify_vae(const safetensors *file, single_kind *kind, diffcut_diagnostics *diag);
 
+/* True for an autoencoder's file of a diffusers folder, which has a config.json that counts. */
+bool single_file_has_diffusers_names(const safetensors *file);
+
 /* Fills an empty table with a component's tensors, sorted; it stays empty when the file has none. On failure the
  * table is to be freed. */
 diffcut_status single_file_load(const safetensors *file, single_kind kind, const char *component, tensor_table *table,

@@ -330,6 +330,39 @@ static void test_relatives_are_refused_by_their_kind(void **state) {
     expect_refusal(path, DIFFCUT_ERROR_UNSUPPORTED, "a video checkpoint");
 }
 
+static void test_broken_single_files_are_named(void **state) {
+    (void)state;
+    char path[640];
+    diffcut_diagnostics diag;
+    forge file = {0};
+    forge_add_unet(&file, &sd2);
+    forge_tensor(&file, "F16", 2, (const size_t[]){10, 4}, NULL,
+                 "cond_stage_model.model.transformer.resblocks.0.attn.in_proj_weight");
+    forge_write(&file, folder, "x.safetensors");
+    (void)snprintf(path, sizeof path, "%s/x.safetensors", folder);
+    expect_refusal(path, DIFFCUT_ERROR_MODEL, "in_proj_weight has shape [10, 4], expected three stacked parts");
+
+    forge_add_unet(&file, &sd2);
+    forge_tensor(&file, "F16", 1, (const size_t[]){1}, NULL, "cond_stage_model.transformer.encoder.x");
+    forge_tensor(&file, "F16", 1, (const size_t[]){1}, NULL, "cond_stage_model.transformer.text_model.encoder.x");
+    forge_write(&file, folder, "x.safetensors");
+    expect_refusal(path, DIFFCUT_ERROR_MODEL, "are both tensor text_model.encoder.x");
+
+    write_model(&sd1, "x", path, sizeof path);
+    checkpoint *self = open_model(path);
+    const safetensors_tensor *tensor;
+    const char *name;
+    assert_int_equal(checkpoint_find(self, "unet", "down_blocks.9.bias", &tensor, &name, &diag), DIFFCUT_ERROR_MODEL);
+    assert_non_null(strstr(diag.message, "x.safetensors: tensor down_blocks.9.bias is missing"));
+    assert_int_equal(checkpoint_require(self, "text_encoder_2", &diag), DIFFCUT_ERROR_MODEL);
+    assert_non_null(strstr(diag.message, "x.safetensors: the file has no text_encoder_2"));
+    checkpoint_close(self);
+    assert_int_equal(truncate(path, 1 << 20), 0);
+    expect_refusal(path, DIFFCUT_ERROR_FORMAT, "x.safetensors");
+    assert_int_equal(truncate(path, 0), 0);
+    expect_refusal(path, DIFFCUT_ERROR_FORMAT, "x.safetensors: the file is empty");
+}
+
 static void test_what_shapes_cannot_tell_is_asked_for(void **state) {
     (void)state;
     char path[640];
@@ -424,6 +457,20 @@ static size_t resident(const safetensors_tensor *tensor, size_t margin) {
     return count;
 }
 
+/* Pages of files that this process has in memory; 0 where the system does not say. */
+static size_t mapped_pages(void) {
+    size_t total;
+    size_t resident_pages;
+    size_t shared;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file == NULL) {
+        return 0;
+    }
+    bool read = fscanf(file, "%zu %zu %zu", &total, &resident_pages, &shared) == 3;
+    (void)fclose(file);
+    return read ? shared : 0;
+}
+
 static volatile unsigned sink;
 
 static void test_opening_a_large_file_reads_its_header_only(void **state) {
@@ -462,7 +509,12 @@ static void test_opening_a_large_file_reads_its_header_only(void **state) {
     }
     assert_true(looked_at > 1000);
     /* What was read can be given back, and read again. */
+    size_t before = mapped_pages();
     checkpoint_release(self, read);
+    size_t freed = before - mapped_pages();
+    if (before > 0 && freed < read->bytes / (size_t)sysconf(_SC_PAGESIZE) / 2) {
+        fail_msg("%zu pages of a tensor of %zu bytes were given back", freed, read->bytes);
+    }
     sink += ((const unsigned char *)read->data)[read->bytes / 2];
     checkpoint_close(self);
 }
@@ -483,6 +535,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_configurations_told_from_tensors_are_the_published_ones),
         cmocka_unit_test(test_relatives_are_refused_by_their_kind),
+        cmocka_unit_test(test_broken_single_files_are_named),
         cmocka_unit_test(test_what_shapes_cannot_tell_is_asked_for),
         cmocka_unit_test(test_settings_of_the_other_layout_are_refused),
         cmocka_unit_test(test_an_autoencoder_alone_takes_its_scaling_from_the_model),
