@@ -29,3 +29,14 @@ if(DIFFCUT_ONEDNN)
                     "(Debian: libdnnl-dev; else -DDNNL_ROOT=DIR)")
   endif()
 endif()
+
+# libcurl, behind src/hub/curl.c: its header only. The library itself is opened when a model is pulled, so that nobody
+# else pays for it. Without it `diffcut model pull` says what to install.
+if(DIFFCUT_CURL)
+  pkg_check_modules(CURL libcurl>=7.66)
+  if(CURL_FOUND)
+    set(DIFFCUT_HAVE_CURL ON)
+  else()
+    message(STATUS "libcurl's header was not found: models cannot be pulled (Debian: libcurl4-openssl-dev)")
+  endif()
+endif()

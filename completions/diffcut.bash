@@ -12,6 +12,9 @@ _diffcut() {
         case $word in
             segment | features | cut | refine | model | bench)
                 command=$word
+                if [[ $word == model && $((i + 1)) -lt $COMP_CWORD ]]; then
+                    command="model ${COMP_WORDS[i + 1]}"
+                fi
                 break
                 ;;
             *)
@@ -25,6 +28,8 @@ _diffcut() {
     case $prev in
         --resample) mapfile -t COMPREPLY < <(compgen -W 'antialias bilinear' -- "$cur") && return ;;
         --eigen) mapfile -t COMPREPLY < <(compgen -W 'auto dense' -- "$cur") && return ;;
+        --like) mapfile -t COMPREPLY < <(compgen -d -W 'ssd-1b vega sd1 sd2 sdxl-base' -- "$cur") && return ;;
+        --dtype) mapfile -t COMPREPLY < <(compgen -W 'f16 bf16 f32' -- "$cur") && return ;;
         --backend) mapfile -t COMPREPLY < <(compgen -W 'cpu ref' -- "$cur") && return ;;
         --outputs)
             mapfile -t COMPREPLY < <(compgen -W 'labels overlay json coco npy features' -- "$cur")
@@ -32,24 +37,26 @@ _diffcut() {
             ;;
         --model | -m | --dump | --config) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
         --output | -o)
-            if [[ $command == segment ]]; then
+            if [[ $command == segment || $command == 'model synth' ]]; then
                 mapfile -t COMPREPLY < <(compgen -d -- "$cur")
             else
                 mapfile -t COMPREPLY < <(compgen -f -- "$cur")
             fi
             return
             ;;
-        --variant) mapfile -t COMPREPLY < <(compgen -W 'fp16 bf16' -- "$cur") && return ;;
+        --variant) mapfile -t COMPREPLY < <(compgen -W 'fp16 bf16 plain' -- "$cur") && return ;;
         --files-from | --image | -i | --first-stage | --context) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --size) mapfile -t COMPREPLY < <(compgen -W 'native' -- "$cur") && return ;;
         --tau | -t | --alpha | --min-tokens | --timestep | --seed | --hook | --prompt | --iterations | --dilations | --median | \
-            --refine-size | --tile | --opacity | --threads | -T | --max-pixels | --synthetic | --repeat | -n)
+            --refine-size | --tile | --opacity | --threads | -T | --max-pixels | --synthetic | --repeat | --revision | \
+            --file | --timeout | --retries)
             return
             ;;
+        -n) [[ $command != model* ]] && return ;;
     esac
 
     if [[ $command == model && ${COMP_WORDS[COMP_CWORD - 1]} == model ]]; then
-        mapfile -t COMPREPLY < <(compgen -W 'info context' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'info pull verify context synth' -- "$cur")
         return
     fi
 
@@ -70,12 +77,11 @@ _diffcut() {
             features) options="--output --force $input $features --model $opening --threads $says" ;;
             cut) options="--output --image --force --max-pixels $cut --threads $says" ;;
             refine) options="--output --force --max-pixels $refinement --threads $says" ;;
-            model)
-                case ${COMP_WORDS[2]-} in
-                    context) options="--output --force --prompt $opening --threads $says" ;;
-                    *) options="--json $opening $says" ;;
-                esac
-                ;;
+            'model info') options="--json $opening $says" ;;
+            'model pull') options="--revision --variant --file --dry-run --json --timeout --retries $says" ;;
+            'model verify') options="--json --values $opening $says" ;;
+            'model context') options="--output --force --prompt $opening --threads $says" ;;
+            'model synth') options="--like --output --seed --dtype --dry-run --force $says" ;;
             bench)
                 options="--synthetic --repeat --json $input $features $cut --refine --no-refine $refinement --model
                     $opening --threads $says"

@@ -11,7 +11,10 @@ extern const command command_features;
 extern const command command_cut;
 extern const command command_refine;
 extern const command command_model_info;
+extern const command command_model_verify;
 extern const command command_model_context;
+extern const command command_model_synth;
+extern const command command_model_pull;
 extern const command command_bench;
 
 #endif

@@ -32,10 +32,18 @@ static const option_group groups[] = {
 static void print_people(const diffcut_model_info *info, text *out) {
     text_print(out, "name          %s\n", info->name);
     text_print(out, "path          %s\n", info->path);
+    text_print(out, "layout        %s%s%s%s\n", info->layout, info->variant[0] != '\0' ? ", variant " : "",
+               info->variant, info->cached ? ", in the Hugging Face cache" : "");
+    text_print(out, "licence       %s%s%s\n", info->license[0] != '\0' ? info->license : "not stated",
+               info->license_file[0] != '\0' ? ", see " : "", info->license_file);
     text_print(out, "family        %s\n", info->family);
     text_print(out, "first stage   %s\n", info->first_stage);
+    if (info->text_encoders_needed > 0) {
+        text_print(out, "text          %u of %u text encoders\n", info->text_encoders, info->text_encoders_needed);
+    }
     text_print(out, "backend       %s\n", info->backend);
-    text_print(out, "weights       %s, %.1f MB needed\n", info->dtype, (double)info->bytes_needed / 1e6);
+    text_print(out, "weights       %s, %.1f MB needed of %.1f MB\n", info->dtype, (double)info->bytes_needed / 1e6,
+               (double)info->bytes_total / 1e6);
     text_print(out, "parameters    %.2f M needed of %.2f M\n", (double)info->parameters_needed / 1e6,
                (double)info->parameters_total / 1e6);
     text_print(out, "size          %u (sides are multiples of %u pixels)\n", info->size, info->multiple);
@@ -72,9 +80,15 @@ static void print_json(const diffcut_model_info *info, text *out) {
     text_add_real(out, info->tau);
     text_print(out,
                ", \"parameters_needed\": %" PRIu64 ", \"parameters_total\": %" PRIu64 ", \"bytes_needed\": %" PRIu64
-               ", \"feature_channels\": %u, \"feature_stride\": %u}\n",
+               ", \"feature_channels\": %u, \"feature_stride\": %u, \"bytes_total\": %" PRIu64 ", ",
                info->parameters_needed, info->parameters_total, info->bytes_needed, info->feature_channels,
-               info->feature_stride);
+               info->feature_stride, info->bytes_total);
+    add_string(out, "layout", info->layout);
+    add_string(out, "variant", info->variant);
+    add_string(out, "license", info->license);
+    add_string(out, "license_file", info->license_file);
+    text_print(out, "\"cached\": %s, \"text_encoders\": %u, \"text_encoders_needed\": %u}\n",
+               info->cached ? "true" : "false", info->text_encoders, info->text_encoders_needed);
 }
 
 static int show(const model_options *o, const char *path) {

@@ -249,25 +249,171 @@ DIFFCUT_API void diffcut_model_release(diffcut_model *model);
 
 /* What is known of a checkpoint. Strings belong to the model. */
 typedef struct diffcut_model_info {
-    const char *name;           /* diffcut.json's name, or the folder's, file's or cache's */
-    const char *path;           /* the folder or file */
-    const char *family;         /* "pixel", "sd", "sdxl": told from the configuration, never from a name */
-    const char *first_stage;    /* "pixel_unshuffle", ... */
-    const char *backend;        /* which backend holds it */
-    const char *dtype;          /* of the weights on disk: "F32", "F16", "BF16" or "mixed" */
-    const char *hook;           /* default hook, diffusers' module name */
-    uint32_t size;              /* default long side in pixels */
-    uint32_t multiple;          /* input sides are multiples of this many pixels */
-    int32_t timestep;           /* default timestep */
-    double alpha, tau;          /* defaults of the cut */
-    uint64_t parameters_needed; /* of the tensors that the features need */
-    uint64_t parameters_total;  /* of all tensors in the UNet's files */
-    uint64_t bytes_needed;      /* on disk */
-    uint32_t feature_channels;  /* channels at the default hook */
-    uint32_t feature_stride;    /* input pixels per token side at the default hook */
+    const char *name;              /* diffcut.json's name, or the folder's, file's or cache's */
+    const char *path;              /* the folder or file */
+    const char *family;            /* "pixel", "sd", "sdxl": told from the configuration, never from a name */
+    const char *first_stage;       /* "pixel_unshuffle", ... */
+    const char *backend;           /* which backend holds it */
+    const char *dtype;             /* of the weights on disk: "F32", "F16", "BF16" or "mixed" */
+    const char *hook;              /* default hook, diffusers' module name */
+    uint32_t size;                 /* default long side in pixels */
+    uint32_t multiple;             /* input sides are multiples of this many pixels */
+    int32_t timestep;              /* default timestep */
+    double alpha, tau;             /* defaults of the cut */
+    uint64_t parameters_needed;    /* of the tensors that the features need */
+    uint64_t parameters_total;     /* of all tensors in the files of all components that are there */
+    uint64_t bytes_needed;         /* on disk */
+    uint32_t feature_channels;     /* channels at the default hook */
+    uint32_t feature_stride;       /* input pixels per token side at the default hook */
+    uint64_t bytes_total;          /* on disk, as parameters_total */
+    const char *layout;            /* "folder", "sharded" or "single file" */
+    const char *variant;           /* of the weights: "fp16", "bf16", ...; "" for the plain ones */
+    bool cached;                   /* it lies in the Hugging Face cache */
+    const char *license;           /* as the front matter of its README.md names it; "" when it does not */
+    const char *license_file;      /* "LICENSE.md", ...; "" when there is none */
+    uint32_t text_encoders;        /* how many are there */
+    uint32_t text_encoders_needed; /* how many a prompt takes; 0 where the model is not prompted */
 } diffcut_model_info;
 
 DIFFCUT_API void diffcut_model_get_info(const diffcut_model *model, diffcut_model_info *info);
+
+/* Making and checking checkpoints. */
+
+typedef struct diffcut_synth_settings {
+    const char *dtype; /* of the weights: "f16" (default), "bf16" or "f32" */
+    uint64_t seed;     /* of the numbers; default 0 */
+    bool replace;      /* files of a folder that is there are replaced; others in it stay. Default false */
+} diffcut_synth_settings;
+
+DIFFCUT_API void diffcut_synth_settings_init(diffcut_synth_settings *settings);
+
+/* How far diffcut_model_synth is with a part. */
+typedef struct diffcut_synth_part {
+    const char *component; /* "unet", "vae", "text_encoder", "text_encoder_2" */
+    uint64_t tensors, parameters;
+    uint64_t bytes; /* of its weights on disk, headers left out */
+    uint64_t bytes_written;
+} diffcut_synth_part;
+
+/* Called at each part's start (bytes_written 0) and while it is written. Non-zero cancels. */
+typedef int (*diffcut_synth_fn)(void *user, const diffcut_synth_part *part);
+
+/* Writes a checkpoint of random numbers, in every other respect like a real one: configurations, names, shapes and
+ * types of the whole networks, so that speed, memory and start-up can be measured. architecture: "ssd-1b", "vega",
+ * "sd1", "sd2", "sdxl-base", or a folder whose configurations and tokenizers are taken. The folder appears whole or
+ * not at all; one that holds something is DIFFCUT_ERROR_EXISTS unless settings->replace. folder NULL: the parts are
+ * only told to the callback. The same seed gives the same bytes everywhere. settings and told may be NULL. */
+DIFFCUT_API diffcut_status diffcut_model_synth(const char *architecture, const char *folder,
+                                               const diffcut_synth_settings *settings, diffcut_synth_fn told,
+                                               void *user, diffcut_diagnostics *diagnostics);
+
+typedef enum diffcut_finding_kind {
+    DIFFCUT_FINDING_FILE = 0,    /* a file is missing or cannot be read */
+    DIFFCUT_FINDING_CONFIG = 1,  /* a configuration contradicts itself or is not built */
+    DIFFCUT_FINDING_MISSING = 2, /* a tensor that the network needs */
+    DIFFCUT_FINDING_SHAPE = 3,   /* a tensor of another shape than the configuration asks for */
+    DIFFCUT_FINDING_TYPE = 4,    /* a tensor of a type that is not computed with */
+    DIFFCUT_FINDING_EXTRA = 5,   /* a tensor in a needed part that the network of this configuration does not have */
+    DIFFCUT_FINDING_VALUES = 6,  /* NaN or infinity */
+    DIFFCUT_FINDING_COUNT
+} diffcut_finding_kind;
+
+/* "file", "config", "missing", ...; never NULL. */
+DIFFCUT_API const char *diffcut_finding_name(diffcut_finding_kind kind);
+
+typedef struct diffcut_finding {
+    diffcut_finding_kind kind;
+    bool problem;          /* else a remark: nothing is wrong with it */
+    const char *component; /* "unet", "vae", "text_encoder", ...; "" for the model as a whole */
+    const char *tensor;    /* as diffusers names it; NULL when it is about a file */
+    const char *message;
+} diffcut_finding;
+
+/* Called for each finding; its strings are valid during the call. */
+typedef void (*diffcut_finding_fn)(void *user, const diffcut_finding *finding);
+
+typedef struct diffcut_verify_settings {
+    diffcut_model_settings model;
+    bool values; /* also read the needed weights and look for NaN and infinity. Default false */
+} diffcut_verify_settings;
+
+DIFFCUT_API void diffcut_verify_settings_init(diffcut_verify_settings *settings);
+
+typedef struct diffcut_verify_report {
+    uint64_t problems;          /* findings that are */
+    uint64_t tensors_needed;    /* by UNet and first stage up to the default hook, and by the text encoders */
+    uint64_t tensors_skipped;   /* there, and of parts that are not needed: middle block, decoders */
+    uint64_t parameters_needed; /* of the needed tensors that are right */
+} diffcut_verify_report;
+
+/* Runs a checkpoint's structure against what its networks need and names everything that is missing, superfluous or
+ * of the wrong kind. DIFFCUT_OK when it could be looked at, whatever was found. path as in diffcut_model_open;
+ * settings and found may be NULL. */
+DIFFCUT_API diffcut_status diffcut_model_verify(const char *path, const diffcut_verify_settings *settings,
+                                                diffcut_finding_fn found, void *user, diffcut_verify_report *report,
+                                                diffcut_diagnostics *diagnostics);
+
+/* ------------------------------------------------------------------------------------------------- downloads
+ * The only part of the library that uses the network. It needs libcurl, which is opened when it is first called. */
+
+typedef enum diffcut_pull_event {
+    DIFFCUT_PULL_PLANNED = 0, /* once for each file that is needed, before the first download */
+    DIFFCUT_PULL_BYTES = 1,   /* now and then, at most every 50 ms, also while nothing comes */
+    DIFFCUT_PULL_WAITING = 2, /* another process downloads this file; its result will be used */
+    DIFFCUT_PULL_REMARK = 3,  /* something failed and is tried again; message says what */
+    DIFFCUT_PULL_FINISHED = 4 /* a file is in the cache, whole and checked */
+} diffcut_pull_event;
+
+typedef struct diffcut_pull_progress {
+    diffcut_pull_event event;
+    const char *file;    /* its path in the repository; NULL while the repository is asked what it has */
+    const char *message; /* of a remark, else NULL */
+    bool here;           /* the file was in the cache, whole, before this call */
+    uint64_t file_bytes; /* the file's size */
+    uint64_t file_done;  /* of them in the cache */
+    uint64_t bytes;      /* all files' */
+    uint64_t done;
+} diffcut_pull_progress;
+
+/* Called from the thread that pulls; the structure is valid during the call. Non-zero cancels. */
+typedef int (*diffcut_pull_fn)(void *user, const diffcut_pull_progress *progress);
+
+typedef struct diffcut_pull_settings {
+    const char *revision; /* branch, tag or commit; NULL: "main" */
+    const char *variant;  /* of the weights: "fp16", "bf16", ..., "plain" for those without one; NULL: fp16, else
+                             plain, else bf16 (weights are computed with in float32 whichever they are) */
+    const char *file;     /* of a repository of single-file checkpoints: this one; NULL: the only one */
+    const char *endpoint; /* NULL: $HF_ENDPOINT, else https://huggingface.co */
+    const char *token;    /* "": none; NULL: $HF_TOKEN, else the one that `hf auth login` stored */
+    const char *cache;    /* root of the cache; NULL: $HF_HUB_CACHE, else $HF_HOME/hub, else
+                             ~/.cache/huggingface/hub */
+    bool plan_only;       /* find out what would be downloaded; nothing is written */
+    uint32_t timeout;     /* 1 .. 86400 seconds without a byte until a connection is given up; default 30 */
+    uint32_t retries;     /* 0 .. 1000: how often a fault that may pass is tried again; default 5 */
+    diffcut_pull_fn progress;
+    void *progress_user;
+} diffcut_pull_settings;
+
+DIFFCUT_API void diffcut_pull_settings_init(diffcut_pull_settings *settings);
+
+typedef struct diffcut_pull_result {
+    char path[4096];   /* the model's folder in the cache (or, planned, where it would be): for diffcut_model_open */
+    char commit[41];   /* which version of the repository it is */
+    char license[129]; /* the identifier that the repository states; "" where it states none */
+    uint64_t files;    /* needed */
+    uint64_t bytes;    /* of them all */
+    uint64_t received; /* that came over the network in this call; planned, those that would come */
+} diffcut_pull_result;
+
+/* Downloads the files of ORG/NAME that are needed, and no others, into the Hugging Face cache, where Python finds
+ * them too; what is there already is not downloaded again. A download that breaks off leaves its part and goes on
+ * from there the next time. Every file's size and hash are checked before it gets its name. Two pulls at once share
+ * the work. settings may be NULL. Thread-safe with libcurl 7.84 or newer. DIFFCUT_ERROR_UNSUPPORTED: no libcurl, or
+ * HF_HUB_OFFLINE is set. DIFFCUT_ERROR_IO: network, disk, or the server says no (the message has what to do).
+ * DIFFCUT_ERROR_FORMAT: what came is not what the repository says it has. DIFFCUT_ERROR_MODEL: the repository has no
+ * model that can be read. */
+DIFFCUT_API diffcut_status diffcut_model_pull(const char *name, const diffcut_pull_settings *settings,
+                                              diffcut_pull_result *result, diffcut_diagnostics *diagnostics);
 
 /* ------------------------------------------------------------------------------------------------- settings */
 

@@ -2,6 +2,7 @@
 #include "io/json.h"
 
 #include "core/memory.h"
+#include "io/bytes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -280,6 +281,21 @@ static diffcut_status list_at(json_view view, const char *key, size_t max_count,
     return DIFFCUT_OK;
 }
 
+diffcut_status json_get_list(json_view view, const char *key, size_t max_count, size_t *count,
+                             diffcut_diagnostics *diag) {
+    const json_t *list = NULL;
+    diffcut_status status = list_at(view, key, max_count, &list, diag);
+    if (status == DIFFCUT_OK) {
+        *count = json_array_size(list);
+    }
+    return status;
+}
+
+json_view json_item(json_view view, const char *key, size_t index) {
+    const json_t *item = json_array_get(json_object_get(view.node, key), index);
+    return (json_view){view.file, json_is_object(item) ? item : NULL};
+}
+
 diffcut_status json_get_text_list(json_view view, const char *key, size_t max_count, const char **out, size_t *count,
                                   diffcut_diagnostics *diag) {
     const json_t *list = NULL;
@@ -453,8 +469,22 @@ bool json_all_off(json_view view, const char *key) {
     return json_is_array(list);
 }
 
+bool json_has_null(json_view view, const char *key) {
+    return json_is_null(json_object_get(view.node, key));
+}
+
 bool json_is_text(json_view view, const char *key) {
     return json_is_string(json_object_get(view.node, key));
+}
+
+static int take_text(const char *text, size_t size, void *sink) {
+    bytes_append(sink, text, size);
+    return 0;
+}
+
+void json_write(json_view view, struct bytes *sink) {
+    (void)json_dump_callback(view.node, take_text, sink, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(15));
+    bytes_text(sink, "\n");
 }
 
 const char *json_unknown_key(json_view view, const char *const *known) {

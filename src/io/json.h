@@ -65,6 +65,12 @@ diffcut_status json_get_uint_rows(json_view view, const char *key, const uint32_
 diffcut_status json_get_size_list(json_view view, const char *key, size_t max_count, size_t *out, size_t *count,
                                   diffcut_diagnostics *diag);
 
+/* How many items the list under key has, at least 1 and at most max_count. */
+diffcut_status json_get_list(json_view view, const char *key, size_t max_count, size_t *count,
+                             diffcut_diagnostics *diag);
+/* An item of it; one that is no object gives a view with node NULL. */
+json_view json_item(json_view view, const char *key, size_t index);
+
 /* Walks an object's members, in the file's order: *place starts as NULL; false at the end. A member that is no object
  * gives a value with node NULL. */
 bool json_next(json_view object, void **place, const char **key, json_view *value);
@@ -77,8 +83,15 @@ bool json_has(json_view view, const char *key);
 bool json_is_off(json_view view, const char *key); /* True for a list of nothing but false and null. */
 bool json_all_off(json_view view, const char *key);
 
+/* True when the key is there and null: where that means "none", and absent a default. */
+bool json_has_null(json_view view, const char *key);
+
 /* True for a string, the empty one included. */
 bool json_is_text(json_view view, const char *key);
+
+/* Appends a node to an io/bytes sink as indented text with sorted names, as diffusers writes its configurations. */
+struct bytes;
+void json_write(json_view view, struct bytes *sink);
 
 /* The first key of the object that is not in known (a NULL-terminated list) and does not start with '_', or NULL. */
 const char *json_unknown_key(json_view view, const char *const *known);

@@ -172,10 +172,7 @@ static diffcut_status open_parts(diffcut_model *model, const char *path, const d
                                      settings->context, &model->text, diag);
     }
     if (status == DIFFCUT_OK) {
-        status = check_weights(model, diag);
-    }
-    if (status == DIFFCUT_OK) {
-        model->parameters = checkpoint_parameters(model->source, "unet");
+        status = model_about_read(model->source, &model->about, diag);
     }
     return status;
 }
@@ -194,8 +191,8 @@ static void free_model(diffcut_model *model) {
     mem_free(model);
 }
 
-static diffcut_status open_model(const char *path, const diffcut_model_settings *settings, diffcut_model **out,
-                                 diffcut_diagnostics *diag) {
+diffcut_status model_open_unchecked(const char *path, const diffcut_model_settings *settings, diffcut_model **out,
+                                    diffcut_diagnostics *diag) {
     diffcut_model *model = mem_array_zero(1, sizeof *model);
     if (model == NULL) {
         return diag_no_memory(diag, sizeof *model, "a model");
@@ -208,6 +205,22 @@ static diffcut_status open_model(const char *path, const diffcut_model_settings 
     diffcut_model_settings defaults;
     diffcut_model_settings_init(&defaults);
     diffcut_status status = open_parts(model, path, settings != NULL ? settings : &defaults, diag);
+    if (status != DIFFCUT_OK) {
+        free_model(model);
+        return status;
+    }
+    *out = model;
+    return DIFFCUT_OK;
+}
+
+static diffcut_status open_model(const char *path, const diffcut_model_settings *settings, diffcut_model **out,
+                                 diffcut_diagnostics *diag) {
+    diffcut_model *model = NULL;
+    diffcut_status status = model_open_unchecked(path, settings, &model, diag);
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    status = check_weights(model, diag);
     if (status != DIFFCUT_OK) {
         free_model(model);
         return status;
@@ -249,6 +262,14 @@ void diffcut_model_release(diffcut_model *model) {
 
 /* ------------------------------------------------------------------------------------------------- use */
 
+/* How many text encoders a prompt's context takes; none where the model was trained with zeros. */
+static uint32_t encoders_needed(const diffcut_model *model) {
+    if (model->settings.family == MODEL_PIXEL || model->settings.context_tokens > 0) {
+        return 0;
+    }
+    return model->settings.family == MODEL_SDXL ? 2 : 1;
+}
+
 void diffcut_model_get_info(const diffcut_model *model, diffcut_model_info *info) {
     uint32_t stride = model->settings.factor << model->hook.level;
     *info = (diffcut_model_info){
@@ -265,10 +286,18 @@ void diffcut_model_get_info(const diffcut_model *model, diffcut_model_info *info
         .alpha = model->settings.alpha,
         .tau = model->settings.tau,
         .parameters_needed = model->needed.parameters,
-        .parameters_total = model->parameters,
+        .parameters_total = model->about.parameters,
         .bytes_needed = model->needed.bytes,
         .feature_channels = model->hook.channels,
         .feature_stride = stride,
+        .bytes_total = model->about.bytes,
+        .layout = model->about.layout,
+        .variant = model->about.variant,
+        .cached = model->about.cached,
+        .license = model->about.license,
+        .license_file = model->about.license_file,
+        .text_encoders = model->about.text_encoders,
+        .text_encoders_needed = encoders_needed(model),
     };
 }
 

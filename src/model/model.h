@@ -8,7 +8,7 @@
 #ifndef DIFFCUT_MODEL_MODEL_H
 #define DIFFCUT_MODEL_MODEL_H
 
-#include "model/checkpoint.h"
+#include "model/about.h"
 #include "model/context.h"
 #include "model/context_cache.h"
 #include "model/settings.h"
@@ -30,7 +30,7 @@ struct diffcut_model {
     scheduler noise;
     unet_hook hook;       /* default */
     weight_totals needed; /* up to it */
-    uint64_t parameters;  /* of the whole UNet file */
+    model_about about;
 
     context_source *text;      /* where contexts come from */
     pthread_mutex_t preparing; /* guards what follows, and the unprepared part of network and contexts */
@@ -53,6 +53,10 @@ diffcut_status model_encode_text(const diffcut_model *model, backend_stream *str
                                  const char *prompt, context_arrays *out);
 /* NULL is allowed. Thread-safe. */
 void model_release_context(const diffcut_model *model, unet_context *context);
+
+/* Opens all but the weights: configurations are read, tensors not yet looked for. The caller releases it. */
+diffcut_status model_open_unchecked(const char *path, const diffcut_model_settings *settings, diffcut_model **out,
+                                    diffcut_diagnostics *diag);
 
 /* Where the embedded model lies (find.c); the caller frees *path with mem_free. DIFFCUT_ERROR_IO lists the
  * places looked at. */

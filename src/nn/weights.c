@@ -1,36 +1,13 @@
 /* weights.c - see weights.h. */
 #include "nn/weights.h"
 
+#include "core/finite.h"
 #include "core/memory.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define NAME_SIZE 192
-
-/* Index of the first NaN or infinity (exponent bits all set), or count. */
-static size_t first_not_finite(const safetensors_tensor *stored) {
-    const uint8_t *bytes = stored->data;
-    if (stored->type == DTYPE_F32) {
-        for (size_t i = 0; i < stored->elements; i++) {
-            uint32_t bits;
-            memcpy(&bits, bytes + 4 * i, sizeof bits);
-            if ((bits & 0x7F800000U) == 0x7F800000U) {
-                return i;
-            }
-        }
-        return stored->elements;
-    }
-    unsigned mask = stored->type == DTYPE_F16 ? 0x7C00U : 0x7F80U;
-    for (size_t i = 0; i < stored->elements; i++) {
-        uint16_t bits;
-        memcpy(&bits, bytes + 2 * i, sizeof bits);
-        if ((bits & mask) == mask) {
-            return i;
-        }
-    }
-    return stored->elements;
-}
 
 /* True when a tensor has the wanted shape, or, where `point` allows it, that shape and two sides of 1. */
 static bool has_shape(const safetensors_tensor *stored, const size_t *shape, size_t rank, bool point) {
@@ -119,7 +96,7 @@ diffcut_status weight_check(const checkpoint *source, const char *component, con
 }
 
 static diffcut_status check_finite(const safetensors_tensor *stored, const char *file, diffcut_diagnostics *diag) {
-    size_t place = first_not_finite(stored);
+    size_t place = finite_first_bad(stored->type, stored->data, stored->elements);
     if (place == stored->elements) {
         return DIFFCUT_OK;
     }

@@ -14,10 +14,11 @@ assert set(report["stages"]) >= {"decode", "features", "affinity", "cut", "assig
 for name, s in report["stages"].items():
     assert 0 <= s["min_ms"] <= s["median_ms"] <= s["max_ms"], (name, s)
 assert report["stages"]["total"]["median_ms"] > 0
+assert 0 < report["start_ms"], report
 '
 run bench --synthetic 64x48 -n 1 --iterations 1
 exits 0
-for word in machine build model photo total 'peak memory'; do
+for word in machine build model photo total start 'peak memory'; do
     check
     grep -q "^$word " "$kept/out" || fail "no line for $word: $(cat "$kept/out")"
 done

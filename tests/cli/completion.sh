@@ -31,7 +31,12 @@ expect 'rose.jpg' segment rose
 expect 'roots rose.jpg row.txt' segment ro
 expect 'roots' segment -o ro
 expect 'roots rose.jpg row.txt' features -o ro
-expect 'context info' model ''
+expect 'context info pull synth verify' model ''
+expect 'verify' model v
+expect 'f16 f32' model synth --dtype f
+expect 'ssd-1b' model synth --like ss
+expect '--values --variant --verbose' model verify --v
+expect '--revision --retries' model pull --re
 expect '--help --version' --
 expect '--tau --threads --tile --timestep' segment --t
 expect '--tau --threads --tile --timestep' rose.jpg --t
@@ -42,7 +47,7 @@ expect 'cpu' segment --backend c
 expect 'coco' segment --outputs c
 expect '' segment --tau ''
 
-for name in segment features cut refine 'model info' 'model context' bench; do
+for name in segment features cut refine 'model info' 'model pull' 'model verify' 'model context' 'model synth' bench; do
     # shellcheck disable=SC2086 # words
     run $name --help
     grep -oE '^  (-.,|   ) --[a-z-]+' "$kept/out" | grep -oE -- '--[a-z-]+' | sort >"$kept/expected"

@@ -3,7 +3,7 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-for page in '' segment features cut refine 'model info' 'model context' bench; do
+for page in '' segment features cut refine 'model info' 'model pull' 'model verify' 'model context' 'model synth' bench; do
     # shellcheck disable=SC2086 # two words are two arguments
     run $page --help
     exits 0
@@ -24,7 +24,7 @@ run -h
 exits 0
 run model --help
 exits 0
-prints 'Commands: diffcut model info, diffcut model context'
+prints 'Commands: diffcut model info, diffcut model pull, diffcut model verify, diffcut model context, diffcut model synth'
 
 run --version
 exits 0

@@ -25,7 +25,7 @@ complains "diffcut: 'zebra' is neither a command nor a file
 Try 'diffcut --help'."
 run model
 exits 2
-complains "diffcut: 'model' is the start of: diffcut model info, diffcut model context
+complains "diffcut: 'model' is the start of: diffcut model info, diffcut model verify, diffcut model context, diffcut model synth
 Try 'diffcut --help'."
 run segment
 is_usage_error 'diffcut segment: no photo given'
@@ -117,6 +117,18 @@ run model context a b -o c
 is_usage_error 'diffcut model context: more than one model given' 'model context'
 run model context a
 is_usage_error 'diffcut model context: -o FILE is needed (- for standard output)' 'model context'
+run model verify a b
+is_usage_error 'diffcut model verify: more than one model given' 'model verify'
+run model synth -o x
+is_usage_error 'diffcut model synth: --like NAME is needed' 'model synth'
+run model synth --like sd1
+is_usage_error 'diffcut model synth: -o DIR is needed (or --dry-run)' 'model synth'
+run model synth --like sd1 -o x y
+is_usage_error "diffcut model synth: 'y': it takes no arguments but options" 'model synth'
+run model synth --like sd1 -o x --dtype f8
+is_usage_error "diffcut model synth: --dtype: 'f8' is none of f16|bf16|f32" 'model synth'
+run model synth --like sd1 -o x --seed -1
+is_usage_error "diffcut model synth: --seed: '-1' is not a whole number from 0 to 2^64 - 1" 'model synth'
 run bench a.png b.png
 is_usage_error 'diffcut bench: more than one photo given' bench
 run bench a.png --synthetic 8x8

@@ -94,7 +94,7 @@ void broken_replace(const char *folder, const char *name, const char *from, cons
     memcpy(changed, data, place);
     memcpy(changed + place, to, strlen(to));
     memcpy(changed + place + strlen(to), data + rest, size - rest);
-    if (strcmp(name, BROKEN_WEIGHTS) == 0) { /* the first 8 bytes are the header's length */
+    if (strstr(name, ".safetensors") != NULL) { /* the first 8 bytes are the header's length */
         uint64_t length;
         memcpy(&length, data, sizeof length);
         length = length - strlen(from) + strlen(to);
