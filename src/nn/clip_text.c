@@ -141,6 +141,8 @@ static diffcut_status embed(const clip_text *self, const uint32_t *ids, size_t c
         }
     }
     mem_free(scratch);
+    checkpoint_release(self->source, tokens);
+    checkpoint_release(self->source, positions);
     return status;
 }
 

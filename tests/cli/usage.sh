@@ -25,7 +25,7 @@ complains "diffcut: 'zebra' is neither a command nor a file
 Try 'diffcut --help'."
 run model
 exits 2
-complains "diffcut: 'model' is the start of: diffcut model info, diffcut model verify, diffcut model context, diffcut model synth
+complains "diffcut: 'model' is the start of: diffcut model info, diffcut model pull, diffcut model verify, diffcut model context, diffcut model synth
 Try 'diffcut --help'."
 run segment
 is_usage_error 'diffcut segment: no photo given'

@@ -11,6 +11,7 @@
 #include "model/model.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -458,6 +459,61 @@ static void test_contexts_are_kept_per_prompt_and_bounded(void **state) {
     diffcut_model_release(model);
 }
 
+enum { THREADS = 3, THREAD_PROMPTS = CONTEXT_CACHE_KEPT + 2 };
+
+/* One session of a shared model, under every prompt in turn, from a place of its own. */
+typedef struct asker {
+    diffcut_model *model;
+    diffcut_features *features[THREAD_PROMPTS];
+    int first;
+} asker;
+
+static void *ask_all(void *user) {
+    asker *self = user;
+    diffcut_session *session = NULL;
+    const diffcut_session_settings settings = {.threads = 1};
+    if (diffcut_session_open(self->model, &settings, &session, NULL) == DIFFCUT_OK) {
+        for (int i = 0; i < THREAD_PROMPTS; i++) {
+            int which = (self->first + i) % THREAD_PROMPTS;
+            const char prompt[] = {(char)('a' + which), '\0'};
+            self->features[which] = features_of(session, prompt);
+        }
+    }
+    diffcut_session_close(session);
+    return NULL;
+}
+
+static void test_threads_share_a_models_contexts(void **state) {
+    (void)state;
+    need_golden();
+    diffcut_model *model;
+    diffcut_diagnostics diag;
+    asker askers[THREADS];
+    pthread_t threads[THREADS];
+    assert_int_equal(open_model(SD1, NULL, &model, &diag), DIFFCUT_OK);
+    for (int i = 0; i < THREADS; i++) {
+        askers[i] = (asker){.model = model, .first = 3 * i};
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_all, &askers[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    for (int prompt = 0; prompt < THREAD_PROMPTS; prompt++) {
+        for (int i = 0; i < THREADS; i++) {
+            assert_non_null(askers[i].features[prompt]);
+            assert_true(equal_features(askers[0].features[prompt], askers[i].features[prompt]));
+        }
+        assert_true(prompt == 0 || !equal_features(askers[0].features[0], askers[0].features[prompt]));
+    }
+    for (int i = 0; i < THREADS; i++) {
+        for (int prompt = 0; prompt < THREAD_PROMPTS; prompt++) {
+            diffcut_features_free(askers[i].features[prompt]);
+        }
+    }
+    assert_int_equal(model->contexts.count, CONTEXT_CACHE_KEPT);
+    diffcut_model_release(model);
+}
+
 static void test_every_failed_allocation_of_a_context_is_reported(void **state) {
     (void)state;
     need_golden();
@@ -488,6 +544,7 @@ int main(void) {
         cmocka_unit_test(test_wrong_tokenizers_and_weights_name_their_file),
         cmocka_unit_test(test_a_refiner_is_refused),
         cmocka_unit_test(test_contexts_are_kept_per_prompt_and_bounded),
+        cmocka_unit_test(test_threads_share_a_models_contexts),
         cmocka_unit_test(test_every_failed_allocation_of_a_context_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
