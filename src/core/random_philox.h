@@ -12,7 +12,7 @@
  *
  * Uniforms are rounded to float32 as there; logarithm, root and sine are computed in double, where a GPU's fast sine
  * is off by some 1e-6. No GPU was at hand: the words are checked against the generator's published test vectors, the
- * numbers against published output of torch.randn on CUDA (tests/core/test_philox.c).
+ * numbers against what torch.randn has been seen to print on CUDA, to its four digits (tests/core/test_philox.c).
  */
 #ifndef DIFFCUT_CORE_RANDOM_PHILOX_H
 #define DIFFCUT_CORE_RANDOM_PHILOX_H
