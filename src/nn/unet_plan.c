@@ -102,6 +102,17 @@ uint32_t unet_halved(uint32_t side, uint32_t padding) {
     return (side + 1 + padding - 3) / 2 + 1;
 }
 
+uint32_t unet_plan_side(const unet_plan *plan, uint32_t level, uint32_t side) {
+    uint32_t padding = plan->config.downsample_padding;
+    for (uint32_t i = 0; i < level; i++) {
+        if (side + padding < 2) {
+            return 0;
+        }
+        side = unet_halved(side, padding);
+    }
+    return side;
+}
+
 /* ------------------------------------------------------------------------------------------------- weights */
 
 static weight_need linear(const char *part, uint32_t out, uint32_t in, bool bias) {
