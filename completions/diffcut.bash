@@ -24,6 +24,8 @@ _diffcut() {
     # The argument of the option before.
     case $prev in
         --resample) mapfile -t COMPREPLY < <(compgen -W 'antialias bilinear' -- "$cur") && return ;;
+        --noise) mapfile -t COMPREPLY < <(compgen -W 'cpu cuda' -- "$cur") && return ;;
+        --format) mapfile -t COMPREPLY < <(compgen -W 'npy safetensors' -- "$cur") && return ;;
         --eigen) mapfile -t COMPREPLY < <(compgen -W 'auto dense' -- "$cur") && return ;;
         --backend) mapfile -t COMPREPLY < <(compgen -W 'cpu ref' -- "$cur") && return ;;
         --outputs)
@@ -41,8 +43,8 @@ _diffcut() {
             ;;
         --files-from | --image | -i) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --size) mapfile -t COMPREPLY < <(compgen -W 'native' -- "$cur") && return ;;
-        --tau | -t | --alpha | --min-tokens | --timestep | --seed | --hook | --iterations | --dilations | --median | \
-            --refine-size | --opacity | --threads | -T | --max-pixels | --synthetic | --repeat | -n)
+        --tau | -t | --alpha | --min-tokens | --timestep | --seed | --average | --hook | --iterations | --dilations | \
+            --median | --refine-size | --opacity | --threads | -T | --max-pixels | --synthetic | --repeat | -n)
             return
             ;;
     esac
@@ -55,7 +57,7 @@ _diffcut() {
     if [[ $cur == -* ]]; then
         local says='--quiet --verbose --help'
         local input='--size --square --resample --max-pixels'
-        local features='--timestep --seed --hook'
+        local features='--timestep --noise --seed --average --hook'
         local cut='--tau --alpha --min-tokens --reference --eigen'
         local refinement='--iterations --dilations --median --refine-size'
         local options
@@ -65,10 +67,10 @@ _diffcut() {
                     --full-names --force --dump --json $input $features $cut --refine --no-refine $refinement
                     --model --backend --threads $says"
                 ;;
-            features) options="--output --force $input $features --model --backend --threads $says" ;;
+            features) options="--output --format --force $input $features --model --backend --threads $says" ;;
             cut) options="--output --image --force --max-pixels $cut --threads $says" ;;
             refine) options="--output --force --max-pixels $refinement --threads $says" ;;
-            model) options="--json --backend $says" ;;
+            model) options="--json --hooks --backend $says" ;;
             bench)
                 options="--synthetic --repeat --json $input $features $cut --refine --no-refine $refinement --model
                     --backend --threads $says"
