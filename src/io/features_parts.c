@@ -39,9 +39,9 @@ diffcut_status diffcut_encode_parts_safetensors(const diffcut_features_part *par
     if (status != DIFFCUT_OK) {
         return status;
     }
-    safetensors_item *items = mem_array(count, sizeof *items);
+    safetensors_array *items = mem_array(count, sizeof *items);
     size_t *shapes = mem_array(count, RANK * sizeof *shapes);
-    safetensors_note *words = mem_array(note_count, sizeof *words);
+    safetensors_text *words = mem_array(note_count, sizeof *words);
     if (items == NULL || shapes == NULL || words == NULL) {
         status = diag_no_memory(diag, count * sizeof *items, "the safetensors file");
         goto cleanup;
@@ -52,10 +52,10 @@ diffcut_status diffcut_encode_parts_safetensors(const diffcut_features_part *par
         shape[0] = features->height;
         shape[1] = features->width;
         shape[2] = features->channels;
-        items[i] = (safetensors_item){parts[i].name, features->data, shape, RANK};
+        items[i] = (safetensors_array){parts[i].name, RANK, shape, features->data};
     }
     for (size_t i = 0; i < note_count; i++) {
-        words[i] = (safetensors_note){notes[i].key, notes[i].value};
+        words[i] = (safetensors_text){notes[i].key, notes[i].value};
     }
     status = safetensors_write(items, count, words, note_count, out, diag);
 cleanup:

@@ -12,13 +12,13 @@
 #define ALIGNMENT 8     /* of the data */
 
 static int by_name(const void *a, const void *b) {
-    const safetensors_item *const *left = a;
-    const safetensors_item *const *right = b;
+    const safetensors_array *const *left = a;
+    const safetensors_array *const *right = b;
     return strcmp((*left)->name, (*right)->name);
 }
 
 /* Bytes of a tensor. */
-static diffcut_status item_size(const safetensors_item *item, size_t *size, diffcut_diagnostics *diag) {
+static diffcut_status item_size(const safetensors_array *item, size_t *size, diffcut_diagnostics *diag) {
     size_t elements = 1;
     if (item->name[0] == '\0' || strcmp(item->name, "__metadata__") == 0) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "safetensors: \"%s\" cannot be a tensor's name", item->name);
@@ -42,15 +42,15 @@ static diffcut_status item_size(const safetensors_item *item, size_t *size, diff
     return DIFFCUT_OK;
 }
 
-static diffcut_status check_notes(const safetensors_note *notes, size_t count, diffcut_diagnostics *diag) {
+static diffcut_status check_texts(const safetensors_text *texts, size_t count, diffcut_diagnostics *diag) {
     for (size_t i = 0; i < count; i++) {
-        if (notes[i].key == NULL || notes[i].value == NULL) {
+        if (texts[i].key == NULL || texts[i].value == NULL) {
             return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "safetensors: metadata %zu has no key or no value", i);
         }
         for (size_t j = 0; j < i; j++) {
-            if (strcmp(notes[i].key, notes[j].key) == 0) {
+            if (strcmp(texts[i].key, texts[j].key) == 0) {
                 return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "safetensors: metadata %.200s is given twice",
-                                 notes[i].key);
+                                 texts[i].key);
             }
         }
     }
@@ -58,7 +58,7 @@ static diffcut_status check_notes(const safetensors_note *notes, size_t count, d
 }
 
 /* Checks the tensors, in the order of their names, and adds up their bytes. */
-static diffcut_status check_items(const safetensors_item *const *items, size_t count, size_t *total,
+static diffcut_status check_items(const safetensors_array *const *items, size_t count, size_t *total,
                                   diffcut_diagnostics *diag) {
     *total = 0;
     for (size_t i = 0; i < count; i++) {
@@ -78,18 +78,18 @@ static diffcut_status check_items(const safetensors_item *const *items, size_t c
     return DIFFCUT_OK;
 }
 
-static void append_notes(bytes *sink, const safetensors_note *notes, size_t count) {
+static void append_texts(bytes *sink, const safetensors_text *texts, size_t count) {
     bytes_text(sink, "\"__metadata__\":{");
     for (size_t i = 0; i < count; i++) {
         bytes_text(sink, i > 0 ? "," : "");
-        bytes_json_string(sink, notes[i].key);
+        bytes_json_string(sink, texts[i].key);
         bytes_text(sink, ":");
-        bytes_json_string(sink, notes[i].value);
+        bytes_json_string(sink, texts[i].value);
     }
     bytes_text(sink, "}");
 }
 
-static size_t elements_of(const safetensors_item *item) {
+static size_t elements_of(const safetensors_array *item) {
     size_t elements = 1; /* item_size has checked the product */
     for (size_t i = 0; i < item->rank; i++) {
         elements *= item->shape[i];
@@ -98,7 +98,7 @@ static size_t elements_of(const safetensors_item *item) {
 }
 
 /* "name":{"dtype":"F32","shape":[32,32,1280],"data_offsets":[0,5242880]}; returns where the next tensor begins. */
-static size_t append_entry(bytes *sink, const safetensors_item *item, size_t begin) {
+static size_t append_entry(bytes *sink, const safetensors_array *item, size_t begin) {
     size_t end = begin + elements_of(item) * sizeof *item->data;
     bytes_json_string(sink, item->name);
     bytes_text(sink, ":{\"dtype\":\"F32\",\"shape\":[");
@@ -114,12 +114,12 @@ static size_t append_entry(bytes *sink, const safetensors_item *item, size_t beg
     return end;
 }
 
-static void append_header(bytes *sink, const safetensors_item *const *items, size_t count,
-                          const safetensors_note *notes, size_t note_count) {
+static void append_header(bytes *sink, const safetensors_array *const *items, size_t count,
+                          const safetensors_text *texts, size_t text_count) {
     size_t begin = 0;
     bytes_text(sink, "{");
-    if (note_count > 0) {
-        append_notes(sink, notes, note_count);
+    if (text_count > 0) {
+        append_texts(sink, texts, text_count);
         bytes_text(sink, count > 0 ? "," : "");
     }
     for (size_t i = 0; i < count; i++) {
@@ -141,12 +141,12 @@ static void append_length(bytes *sink, uint64_t length) {
 }
 
 /* Header and data of checked tensors. */
-static diffcut_status write_file(const safetensors_item *const *items, size_t count, size_t total,
-                                 const safetensors_note *notes, size_t note_count, diffcut_buffer *out,
+static diffcut_status write_file(const safetensors_array *const *items, size_t count, size_t total,
+                                 const safetensors_text *texts, size_t text_count, diffcut_buffer *out,
                                  diffcut_diagnostics *diag) {
     bytes header = {0};
     bytes file = {0};
-    append_header(&header, items, count, notes, note_count);
+    append_header(&header, items, count, texts, text_count);
     if (!bytes_ok(&header)) {
         diffcut_status status = diag_no_memory(diag, header.wanted, "the safetensors header");
         bytes_free(&header);
@@ -167,14 +167,14 @@ static diffcut_status write_file(const safetensors_item *const *items, size_t co
     return bytes_finish(&file, "the safetensors file", out, diag);
 }
 
-diffcut_status safetensors_write(const safetensors_item *items, size_t count, const safetensors_note *notes,
-                                 size_t note_count, diffcut_buffer *out, diffcut_diagnostics *diag) {
+diffcut_status safetensors_write(const safetensors_array *items, size_t count, const safetensors_text *texts,
+                                 size_t text_count, diffcut_buffer *out, diffcut_diagnostics *diag) {
     size_t total;
-    const safetensors_item **sorted = mem_array(count, sizeof *sorted);
+    const safetensors_array **sorted = mem_array(count, sizeof *sorted);
     if (sorted == NULL) {
         return diag_no_memory(diag, count * sizeof *sorted, "the tensors' order");
     }
-    diffcut_status status = check_notes(notes, note_count, diag);
+    diffcut_status status = check_texts(texts, text_count, diag);
     for (size_t i = 0; i < count && status == DIFFCUT_OK; i++) {
         sorted[i] = &items[i];
         if (items[i].name == NULL) { /* before names are compared */
@@ -186,7 +186,7 @@ diffcut_status safetensors_write(const safetensors_item *items, size_t count, co
         status = check_items(sorted, count, &total, diag);
     }
     if (status == DIFFCUT_OK) {
-        status = write_file(sorted, count, total, notes, note_count, out, diag);
+        status = write_file(sorted, count, total, texts, text_count, out, diag);
     }
     mem_free(sorted);
     return status;

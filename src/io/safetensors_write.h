@@ -8,23 +8,23 @@
 #include "core/status.h"
 
 /* One tensor: F32, C order. */
-typedef struct safetensors_item {
+typedef struct safetensors_array {
     const char *name; /* not empty and not "__metadata__" */
-    const float *data;
+    size_t rank;      /* at most SAFETENSORS_MAX_RANK; 0 is a scalar */
     const size_t *shape;
-    size_t rank; /* at most SAFETENSORS_MAX_RANK; 0 is a scalar */
-} safetensors_item;
+    const float *data;
+} safetensors_array;
 
 /* An entry of "__metadata__". */
-typedef struct safetensors_note {
+typedef struct safetensors_text {
     const char *key;
     const char *value; /* what is no UTF-8 becomes U+FFFD */
-} safetensors_note;
+} safetensors_text;
 
-/* The tensors are written in the order of their names, whatever their order here, and the notes in theirs, so that
+/* The tensors are written in the order of their names, whatever their order here, and the texts in theirs, so that
  * the same content gives the same bytes; the data begin at a multiple of 8 bytes. A name or key that is empty,
  * reserved or given twice, a rank or a shape that cannot be written is DIFFCUT_ERROR_ARGUMENT. */
-diffcut_status safetensors_write(const safetensors_item *items, size_t count, const safetensors_note *notes,
-                                 size_t note_count, diffcut_buffer *out, diffcut_diagnostics *diag);
+diffcut_status safetensors_write(const safetensors_array *items, size_t count, const safetensors_text *texts,
+                                 size_t text_count, diffcut_buffer *out, diffcut_diagnostics *diag);
 
 #endif

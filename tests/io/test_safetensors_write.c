@@ -15,15 +15,15 @@ static const size_t two_by_three[2] = {2, 3};
 static const size_t two[1] = {2};
 static const size_t none[1] = {0};
 
-static const safetensors_item items[] = {
-    {"t50/b", numbers, two_by_three, 2},
-    {"t50/a \"quoted\"\n", numbers + 2, two, 1},
-    {"scalar", numbers + 5, NULL, 0},
-    {"empty", NULL, none, 1},
+static const safetensors_array items[] = {
+    {"t50/b", 2, two_by_three, numbers},
+    {"t50/a \"quoted\"\n", 1, two, numbers + 2},
+    {"scalar", 0, NULL, numbers + 5},
+    {"empty", 1, none, NULL},
 };
-static const safetensors_note notes[] = {{"prompt", "a \\ \"b\"\xff"}, {"seed", "42"}};
+static const safetensors_text notes[] = {{"prompt", "a \\ \"b\"\xff"}, {"seed", "42"}};
 
-static void check_tensor(const safetensors *file, const safetensors_item *item) {
+static void check_tensor(const safetensors *file, const safetensors_array *item) {
     const safetensors_tensor *tensor = safetensors_find(file, item->name);
     assert_non_null(tensor);
     assert_int_equal(tensor->type, DTYPE_F32);
@@ -62,7 +62,7 @@ static void test_what_is_written_is_read_back(void **state) {
 static void test_the_order_given_changes_no_byte(void **state) {
     (void)state;
     diffcut_diagnostics diag = {.message = ""};
-    const safetensors_item backwards[] = {items[3], items[2], items[1], items[0]};
+    const safetensors_array backwards[] = {items[3], items[2], items[1], items[0]};
     diffcut_buffer a = {0};
     diffcut_buffer b = {0};
     assert_int_equal(safetensors_write(items, 4, notes, 2, &a, &diag), DIFFCUT_OK);
@@ -87,7 +87,7 @@ static void test_nothing_is_a_file_too(void **state) {
     }
 }
 
-static void refuse(const safetensors_item *wrong, size_t count, const safetensors_note *words, size_t word_count,
+static void refuse(const safetensors_array *wrong, size_t count, const safetensors_text *words, size_t word_count,
                    const char *message) {
     diffcut_diagnostics diag = {.message = ""};
     diffcut_buffer untouched = {.data = NULL, .size = 5};
@@ -103,20 +103,20 @@ static void test_what_the_format_cannot_hold_is_refused(void **state) {
     static const size_t huge[3] = {SIZE_MAX / 2, 3, 1};
     static const size_t large[1] = {SIZE_MAX / 4};
     static const size_t nine[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
-    const safetensors_item same[] = {items[0], items[1], items[0]};
-    const safetensors_note twice[] = {notes[0], notes[1], notes[0]};
-    const safetensors_note half[] = {{"key", NULL}};
+    const safetensors_array same[] = {items[0], items[1], items[0]};
+    const safetensors_text twice[] = {notes[0], notes[1], notes[0]};
+    const safetensors_text half[] = {{"key", NULL}};
     refuse(same, 3, NULL, 0, "tensor t50/b is given twice");
     refuse(items, 4, twice, 3, "metadata prompt is given twice");
     refuse(items, 4, half, 1, "metadata 0 has no key or no value");
-    refuse(&(safetensors_item){NULL, numbers, two, 1}, 1, NULL, 0, "tensor 0 has no name");
-    refuse(&(safetensors_item){"", numbers, two, 1}, 1, NULL, 0, "cannot be a tensor's name");
-    refuse(&(safetensors_item){"__metadata__", numbers, two, 1}, 1, NULL, 0, "cannot be a tensor's name");
-    refuse(&(safetensors_item){"x", numbers, nine, 9}, 1, NULL, 0, "rank 9, at most 8");
-    refuse(&(safetensors_item){"x", numbers, huge, 3}, 1, NULL, 0, "sizes of tensor x overflow");
-    refuse(&(safetensors_item){"x", numbers, huge, 1}, 1, NULL, 0, "sizes of tensor x overflow");
-    refuse(&(safetensors_item){"x", NULL, two, 1}, 1, NULL, 0, "tensor x has no data");
-    const safetensors_item sum[] = {{"x", numbers, large, 1}, {"y", numbers, large, 1}};
+    refuse(&(safetensors_array){NULL, 1, two, numbers}, 1, NULL, 0, "tensor 0 has no name");
+    refuse(&(safetensors_array){"", 1, two, numbers}, 1, NULL, 0, "cannot be a tensor's name");
+    refuse(&(safetensors_array){"__metadata__", 1, two, numbers}, 1, NULL, 0, "cannot be a tensor's name");
+    refuse(&(safetensors_array){"x", 9, nine, numbers}, 1, NULL, 0, "rank 9, at most 8");
+    refuse(&(safetensors_array){"x", 3, huge, numbers}, 1, NULL, 0, "sizes of tensor x overflow");
+    refuse(&(safetensors_array){"x", 1, huge, numbers}, 1, NULL, 0, "sizes of tensor x overflow");
+    refuse(&(safetensors_array){"x", 1, two, NULL}, 1, NULL, 0, "tensor x has no data");
+    const safetensors_array sum[] = {{"x", 1, large, numbers}, {"y", 1, large, numbers}};
     refuse(sum, 2, NULL, 0, "the tensors' sizes overflow");
 }
 
