@@ -245,6 +245,37 @@ diffcut_status diffcut_features_compute_parts(diffcut_session *session, const di
     return session_end(&w, status);
 }
 
+static diffcut_status save_context(const work *w, const diffcut_session *session, const char *prompt,
+                                   diffcut_buffer *out) {
+    context_arrays arrays;
+    if (!context_source_has_text(session->model->text)) {
+        return diag_fail(w->diag, DIFFCUT_ERROR_ARGUMENT,
+                         "this model was trained without text: it has no context to save");
+    }
+    diffcut_status status = model_encode_text(session->model, session->stream, w, prompt, &arrays);
+    if (status == DIFFCUT_OK) {
+        status = context_file_write(&arrays, model_family_name(session->model->settings.family),
+                                    prompt != NULL ? prompt : "", out, w->diag);
+        context_arrays_free(&arrays);
+    }
+    return status;
+}
+
+diffcut_status diffcut_context_save(diffcut_session *session, const char *prompt, diffcut_buffer *out) {
+    if (session == NULL) {
+        return DIFFCUT_ERROR_ARGUMENT;
+    }
+    work w = session_begin(session, DIFFCUT_STAGE_FEATURES);
+    diffcut_status status = check_output(out, w.diag);
+    if (status == DIFFCUT_OK && session->model == NULL) {
+        status = diag_fail(w.diag, DIFFCUT_ERROR_ARGUMENT, "the session was opened without a model");
+    }
+    if (status == DIFFCUT_OK) {
+        status = save_context(&w, session, prompt, out);
+    }
+    return session_end(&w, status);
+}
+
 /* ------------------------------------------------------------------------------------------------- cut */
 
 diffcut_status diffcut_tree_build(diffcut_session *session, const diffcut_features *features,

@@ -252,7 +252,8 @@ typedef struct diffcut_model_settings {
                            NULL: told from its tensors */
     const char *first_stage; /* another first stage than the model's own: a folder or file of an AutoencoderTiny or
                                 AutoencoderKL; NULL: the model's own */
-    const char *context;     /* a file that diffcut_context_save wrote, instead of the text encoders; NULL: none */
+    const char *context;     /* a file of what diffcut_context_save makes, instead of the text encoders: its prompt is
+                                then the only one that can be asked for; NULL: none */
 } diffcut_model_settings;
 
 DIFFCUT_API void diffcut_model_settings_init(diffcut_model_settings *settings);
@@ -346,7 +347,8 @@ typedef struct diffcut_settings {
                            concatenated by channels; short forms ("down.2.attentions.1.blocks.3.attn1") and whole
                            blocks ("down_blocks.2") are understood; NULL for the model's default; must outlive the
                            call */
-    const char *prompt; /* text context; NULL or "" is the paper's empty prompt; must outlive the call */
+    const char *prompt; /* text context, UTF-8; NULL or "" is the paper's empty prompt, and the only one for a model
+                           that was trained without text; must outlive the call */
     uint32_t tile;      /* input pixels: a longer side is encoded by the first stage in overlapping tiles of this
                            side; 0 (default): always whole */
     /* cut */
@@ -435,6 +437,13 @@ DIFFCUT_API diffcut_status diffcut_features_compute(diffcut_session *session, co
 DIFFCUT_API diffcut_status diffcut_features_compute_parts(diffcut_session *session, const diffcut_image *image,
                                                           const diffcut_settings *settings,
                                                           diffcut_features_part **out, size_t *count);
+
+/* The session's model's text context of a prompt (NULL is "") as the bytes of a file, for diffcut_model_settings'
+ * context where the text encoders are not: safetensors with "context" [tokens, channels] and, for the SDXL family,
+ * "pooled" [channels], both float32, and the prompt in its metadata. DIFFCUT_ERROR_MODEL names the text encoders'
+ * files that are missing; DIFFCUT_ERROR_ARGUMENT for a model without text. A prompt of more than 77 tokens is cut,
+ * which the session's note tells. */
+DIFFCUT_API diffcut_status diffcut_context_save(diffcut_session *session, const char *prompt, diffcut_buffer *out);
 
 /* The partition tree of a feature grid: recursive Normalized Cut, computed on demand. Whether a node splits depends
  * on its own cost only, so one tree serves every tau. */

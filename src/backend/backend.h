@@ -47,7 +47,7 @@ typedef struct tensor {
 typedef enum activation {
     ACTIVATION_NONE,
     ACTIVATION_SILU,
-    ACTIVATION_GELU,       /* exact, by erf */
+    ACTIVATION_GELU, /* exact, by erf */
     ACTIVATION_RELU,
     ACTIVATION_QUICK_GELU, /* x * sigmoid(1.702 x) */
     ACTIVATION_GEGLU, /* linear only: the first half of the outputs times gelu(second half); y has half as many */

@@ -25,10 +25,19 @@ void work_enter(work *w, diffcut_stage stage) {
 }
 
 diffcut_status work_progress(const work *w, double fraction) {
-    if (w->progress != NULL && w->progress(w->progress_user, w->stage, fraction) != 0) {
+    double whole = w->before + fraction * (1.0 - w->before - w->after);
+    if (w->progress != NULL && w->progress(w->progress_user, w->stage, whole) != 0) {
         return diag_fail(w->diag, DIFFCUT_ERROR_CANCELLED, "cancelled during %s", diffcut_stage_name(w->stage));
     }
     return DIFFCUT_OK;
+}
+
+work work_part(const work *w, double from, double to) {
+    double span = 1.0 - w->before - w->after;
+    work part = *w;
+    part.before = w->before + from * span;
+    part.after = w->after + (1.0 - to) * span;
+    return part;
 }
 
 void work_dump(const work *w, const char *name, const float *data, const size_t *shape, size_t rank) {

@@ -17,6 +17,7 @@ typedef struct work {
     double entered;               /* clock when the running stage was entered */
     diffcut_progress_fn progress; /* may be NULL */
     void *progress_user;
+    double before, after; /* parts of the stage that lie before and after this work: see work_part */
     diffcut_dump_fn dump; /* may be NULL */
     void *dump_user;
 } work;
@@ -33,6 +34,9 @@ void work_leave(work *w);
 /* Tells the caller how far the stage is (0 .. 1); DIFFCUT_ERROR_CANCELLED when asked to stop. Call it from the
  * thread that entered the library, several times a second at best, never from inside parallel_for. */
 diffcut_status work_progress(const work *w, double fraction);
+
+/* The same work for a part of what is done with it: 0 .. 1 of its progress is from .. to of this one's. */
+work work_part(const work *w, double from, double to);
 
 /* Hands an intermediate result to the dump callback, if there is one. */
 void work_dump(const work *w, const char *name, const float *data, const size_t *shape, size_t rank);

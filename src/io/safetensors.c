@@ -352,6 +352,19 @@ const safetensors_tensor *safetensors_at(const safetensors *file, size_t index) 
     return &file->tensors[index];
 }
 
+const char *safetensors_metadata(const safetensors *file, const char *key) {
+    diffcut_diagnostics ignored;
+    json_view texts = {0};
+    bool present = false;
+    const char *text = NULL;
+    /* The texts were checked when the file was opened; what remains to fail is their absence, or an empty one. */
+    if (json_get_object(file->header.root, "__metadata__", &present, &texts, &ignored) != DIFFCUT_OK || !present ||
+        !json_is_text(texts, key)) {
+        return NULL;
+    }
+    return json_get_text(texts, key, true, NULL, SIZE_MAX, &text, &ignored) == DIFFCUT_OK ? text : "";
+}
+
 const safetensors_tensor *safetensors_find(const safetensors *file, const char *name) {
     size_t low = 0;
     size_t high = file->count;
@@ -368,4 +381,22 @@ const safetensors_tensor *safetensors_find(const safetensors *file, const char *
         }
     }
     return NULL;
+}
+
+void safetensors_release(const safetensors *file, const void *data, size_t bytes) {
+    long page = sysconf(_SC_PAGESIZE);
+    if (file->map == NULL || page <= 0) {
+        return;
+    }
+    uintptr_t first = (uintptr_t)file->map;
+    uintptr_t start = (uintptr_t)data;
+    uintptr_t end = start + bytes;
+    if (start < first || end > first + file->map_size) {
+        return;
+    }
+    start = (start + (uintptr_t)page - 1) / (uintptr_t)page * (uintptr_t)page;
+    end = end / (uintptr_t)page * (uintptr_t)page;
+    if (start < end) {
+        (void)madvise((void *)start, end - start, MADV_DONTNEED); /* private and read-only: nothing is lost */
+    }
 }

@@ -48,6 +48,13 @@ const safetensors_tensor *safetensors_at(const safetensors *file, size_t index);
 /* NULL when there is no such tensor. */
 const safetensors_tensor *safetensors_find(const safetensors *file, const char *name);
 
+/* A text of "__metadata__"; NULL when there is none under this key. */
+const char *safetensors_metadata(const safetensors *file, const char *key);
+
+/* Gives the whole pages between data and data + bytes back to the system when they are in this file's mapping; they
+ * are fetched again when next read. Thread-safe. */
+void safetensors_release(const safetensors *file, const void *data, size_t bytes);
+
 /* "[320, 4, 3, 3]", cut to size. */
 void safetensors_shape_text(const size_t *shape, size_t rank, char *out, size_t size);
 

@@ -1,9 +1,10 @@
 /*
- * checkpoint.h - a model folder on disk, and the one lookup of its tensors.
+ * checkpoint.h - a model on disk, and the one lookup of its tensors and configurations.
  *
- * Knows where a component ("unet", later "vae", "text_encoder") keeps its configuration and weights; nobody else
- * does. Variants, shards, single files and the Hugging Face cache become further layouts behind checkpoint_find.
- * Immutable once open, readable from any thread. Called by model/model and nn/weights.
+ * Whatever the layout (diffusers folder, variants, shards, a single file in the original names, the Hugging Face
+ * cache), a component's ("unet", "vae", "text_encoder", "text_encoder_2") tensors have the names that diffusers gives
+ * them today, and are views into the mapped files. Immutable once what is needed is required, readable from any
+ * thread. Called by model/model, nn/weights and the networks.
  */
 #ifndef DIFFCUT_MODEL_CHECKPOINT_H
 #define DIFFCUT_MODEL_CHECKPOINT_H
@@ -16,10 +17,14 @@ typedef struct checkpoint checkpoint;
 typedef struct checkpoint_settings {
     const char *variant; /* diffcut_model_settings */
     const char *config;
+    /* Of an autoencoder that stands alone in a file, which does not say it: that of the UNet it is to feed. 0: not
+     * known. */
+    double scaling_factor;
 } checkpoint_settings;
 
-/* Opens the model at path: a folder, a single file, or a name in the Hugging Face cache. DIFFCUT_ERROR_IO when the
- * path cannot be read, DIFFCUT_ERROR_MODEL when it is no checkpoint. settings may be NULL. */
+/* Opens the model at path: a folder, a single file, or, where there is no such path, a name in the Hugging Face
+ * cache. DIFFCUT_ERROR_IO when the path cannot be read, DIFFCUT_ERROR_MODEL when it is no checkpoint,
+ * DIFFCUT_ERROR_UNSUPPORTED when it is of a kind that is known and not read. settings may be NULL. */
 diffcut_status checkpoint_open(const char *path, const checkpoint_settings *settings, checkpoint **out,
                                diffcut_diagnostics *diag);
 /* Opens a component that stands alone, as a folder with its config.json or as a file: "vae" for another first stage.
@@ -29,14 +34,21 @@ diffcut_status checkpoint_open_component(const char *path, const char *component
 /* NULL is allowed. */
 void checkpoint_close(checkpoint *self);
 
-/* The folder's absolute path. */
+/* The absolute path of the folder or file. */
 const char *checkpoint_path(const checkpoint *self);
+/* What to call it where it has no name of its own: the folder's or file's, or "org/name" in the Hugging Face cache.
+ */
+const char *checkpoint_name(const checkpoint *self);
 
-/* True when the folder has a file of this name ("diffcut.json"). */
+/* True when there is a file of this name ("diffcut.json", "tokenizer/vocab.json"), or for a single file a
+ * configuration that its tensors tell. */
 bool checkpoint_has(const checkpoint *self, const char *name);
-/* Reads a JSON file of the folder; DIFFCUT_ERROR_MODEL when it is missing. */
+/* Reads a configuration; DIFFCUT_ERROR_MODEL when it is missing, or cannot be told from a single file's tensors. */
 diffcut_status checkpoint_json(const checkpoint *self, const char *name, json_document *out,
                                diffcut_diagnostics *diag);
+/* Where a file lies that is no configuration ("tokenizer/merges.txt"); the caller frees *path with mem_free.
+ * DIFFCUT_ERROR_MODEL when it is missing. */
+diffcut_status checkpoint_path_of(const checkpoint *self, const char *name, char **path, diffcut_diagnostics *diag);
 
 /* True when there are weights of this component. */
 bool checkpoint_has_component(const checkpoint *self, const char *component);
@@ -50,5 +62,12 @@ diffcut_status checkpoint_find(const checkpoint *self, const char *component, co
                                const safetensors_tensor **out, const char **file, diffcut_diagnostics *diag);
 /* Elements of all of a component's tensors. */
 uint64_t checkpoint_parameters(const checkpoint *self, const char *component);
+/* A required component's tensors in the order of their names. */
+size_t checkpoint_tensor_count(const checkpoint *self, const char *component);
+const safetensors_tensor *checkpoint_tensor_at(const checkpoint *self, const char *component, size_t index,
+                                               const char **file);
+/* Gives the tensor's pages back to the system: its numbers are not needed for now. They can be read again any time,
+ * at the cost of fetching them. Thread-safe. */
+void checkpoint_release(const checkpoint *self, const safetensors_tensor *tensor);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "core/memory.h"
 
-#include <string.h>
+#include <stdio.h>
 
 void diffcut_model_settings_init(diffcut_model_settings *settings) {
     *settings = (diffcut_model_settings){.backend = NULL}; /* the best one built in */
@@ -14,6 +14,7 @@ void diffcut_model_settings_init(diffcut_model_settings *settings) {
 #define UNET_CONFIG "unet/config.json"
 #define SCHEDULER_CONFIG "scheduler/scheduler_config.json"
 #define OWN_CONFIG "diffcut.json"
+#define PROMPT_CUT "the prompt was cut to %u tokens, its start and end included"
 
 static diffcut_status read_unet(diffcut_model *model, unet_config *config, diffcut_diagnostics *diag) {
     json_document document;
@@ -43,15 +44,10 @@ static diffcut_status read_scheduler(diffcut_model *model, diffcut_diagnostics *
     return status;
 }
 
-/* The folder's own name, for a model that gives none. */
-static void name_by_folder(diffcut_model *model) {
-    const char *path = checkpoint_path(model->source);
-    const char *slash = strrchr(path, '/');
-    const char *name = slash != NULL && slash[1] != '\0' ? slash + 1 : path;
-    size_t length = strlen(name);
-    length = length < MODEL_NAME_SIZE ? length : MODEL_NAME_SIZE - 1;
-    memcpy(model->settings.name, name, length);
-    model->settings.name[length] = '\0';
+/* For a model that gives no name. */
+static void name_by_path(diffcut_model *model) {
+    (void)snprintf(model->settings.name, sizeof model->settings.name, "%.*s", MODEL_NAME_SIZE - 1,
+                   checkpoint_name(model->source));
 }
 
 static diffcut_status read_settings(diffcut_model *model, const unet_config *config, diffcut_diagnostics *diag) {
@@ -78,7 +74,7 @@ static diffcut_status read_settings(diffcut_model *model, const unet_config *con
                          config->in_channels);
     }
     if (model->settings.name[0] == '\0') {
-        name_by_folder(model);
+        name_by_path(model);
     }
     return DIFFCUT_OK;
 }
@@ -117,13 +113,17 @@ static diffcut_status add_need(void *user, const char *component, const char *pr
 static diffcut_status check_weights(diffcut_model *model, diffcut_diagnostics *diag) {
     need_sum sum = {model->source, &model->needed, diag};
     diffcut_status status = unet_visit(model->network, model->hook.step + 1, add_need, &sum);
+    if (status == DIFFCUT_OK) {
+        status = context_source_visit(model->text, add_need, &sum);
+    }
     sum.source = model->other != NULL ? model->other : model->source;
     return status == DIFFCUT_OK ? first_stage_visit(model->first_stage, add_need, &sum) : status;
 }
 
 static diffcut_status open_first_stage(diffcut_model *model, const diffcut_model_settings *settings,
                                        diffcut_diagnostics *diag) {
-    const checkpoint *source = model->source;
+    checkpoint *source = model->source;
+    uint32_t takes = unet_get_plan(model->network)->config.in_channels;
     if (settings->first_stage != NULL) {
         diffcut_status status = checkpoint_open_component(settings->first_stage, "vae", NULL, &model->other, diag);
         if (status != DIFFCUT_OK) {
@@ -131,7 +131,15 @@ static diffcut_status open_first_stage(diffcut_model *model, const diffcut_model
         }
         source = model->other;
     }
-    return first_stage_open(model->backend, &model->settings, source, &model->first_stage, diag);
+    diffcut_status status = first_stage_open(model->backend, model->settings.first_stage, model->settings.factor,
+                                             settings->first_stage != NULL, source, &model->first_stage, diag);
+    if (status == DIFFCUT_OK && first_stage_channels(model->first_stage) != takes) {
+        status = diag_fail(diag, DIFFCUT_ERROR_MODEL,
+                           UNET_CONFIG ": in_channels is %u, the latents of %.300s (%s) have %u channels", takes,
+                           checkpoint_path(source), first_stage_name(first_stage_get_kind(model->first_stage)),
+                           first_stage_channels(model->first_stage));
+    }
+    return status;
 }
 
 static diffcut_status open_parts(diffcut_model *model, const char *path, const diffcut_model_settings *settings,
@@ -164,6 +172,10 @@ static diffcut_status open_parts(diffcut_model *model, const char *path, const d
         status = open_first_stage(model, settings, diag);
     }
     if (status == DIFFCUT_OK) {
+        status = context_source_open(model->source, &unet_get_plan(model->network)->config, &model->settings,
+                                     settings->context, &model->text, diag);
+    }
+    if (status == DIFFCUT_OK) {
         status = check_weights(model, diag);
     }
     if (status == DIFFCUT_OK) {
@@ -173,7 +185,8 @@ static diffcut_status open_parts(diffcut_model *model, const char *path, const d
 }
 
 static void free_model(diffcut_model *model) {
-    unet_context_free(model->context);
+    context_cache_free(&model->contexts);
+    context_source_close(model->text);
     unet_close(model->network);
     first_stage_close(model->first_stage);
     if (model->backend != NULL) {
@@ -246,7 +259,7 @@ void diffcut_model_get_info(const diffcut_model *model, diffcut_model_info *info
         .name = model->settings.name,
         .path = checkpoint_path(model->source),
         .family = model_family_name(model->settings.family),
-        .first_stage = first_stage_name(model->settings.first_stage),
+        .first_stage = first_stage_name(first_stage_get_kind(model->first_stage)),
         .backend = model->backend->ops->name,
         .dtype = weight_totals_type(&model->needed),
         .hook = model->hook.name,
@@ -263,50 +276,111 @@ void diffcut_model_get_info(const diffcut_model *model, diffcut_model_info *info
     };
 }
 
-/* The context of zeros that a pixel model was trained with. */
-static diffcut_status make_context(diffcut_model *model, diffcut_diagnostics *diag) {
-    uint32_t tokens = model->settings.context_tokens;
-    uint32_t channels = unet_get_plan(model->network)->config.blocks[0].context_channels;
-    if (tokens == 0) {
-        return diag_fail(diag, DIFFCUT_ERROR_UNSUPPORTED,
-                         "this version has no text encoder, which the empty prompt's context needs");
+diffcut_status model_encode_text(const diffcut_model *model, backend_stream *stream, const work *w,
+                                 const char *prompt, context_arrays *out) {
+    uint32_t cut_to;
+    context_arrays arrays;
+    prompt = prompt != NULL ? prompt : "";
+    diffcut_status status = context_source_encode(model->text, model->backend, stream, w, prompt, &arrays, &cut_to);
+    if (status != DIFFCUT_OK) {
+        return status;
     }
-    float *zeros = mem_array_zero((size_t)tokens * channels, sizeof *zeros);
-    if (zeros == NULL) {
-        return diag_no_memory(diag, (size_t)tokens * channels * sizeof *zeros, "the context");
+    if (cut_to > 0) {
+        work_note(w, PROMPT_CUT, cut_to);
     }
-    diffcut_status status =
-        unet_context_create(model->network, zeros, tokens, channels, NULL, 0, &model->context, diag);
-    mem_free(zeros);
+    *out = arrays;
+    return DIFFCUT_OK;
+}
+
+/* A prompt's context, computed now and kept. With the lock held. */
+static diffcut_status make_context(diffcut_model *model, backend_stream *stream, const work *w, const char *prompt,
+                                   const context_entry **out) {
+    context_arrays arrays;
+    unet_context *context = NULL;
+    uint32_t cut_to;
+    diffcut_status status = context_source_encode(model->text, model->backend, stream, w, prompt, &arrays, &cut_to);
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    status = unet_context_create(model->network, arrays.data, arrays.tokens, arrays.channels, arrays.pooled,
+                                 arrays.pooled_width, &context, w->diag);
+    if (status == DIFFCUT_OK) {
+        status = context_cache_add(&model->contexts, prompt, context, cut_to, out, w->diag);
+    }
+    if (status != DIFFCUT_OK) {
+        unet_context_free(context);
+    }
+    context_arrays_free(&arrays);
+    return status;
+}
+
+/* The prompt's context with one more user, computed if it is not there. With the lock held. */
+static diffcut_status take_context(diffcut_model *self, backend_stream *stream, const work *w, const char *prompt,
+                                   const context_entry **entry) {
+    *entry = context_cache_take(&self->contexts, prompt);
+    return *entry != NULL ? DIFFCUT_OK : make_context(self, stream, w, prompt, entry);
+}
+
+diffcut_status model_prepare_text(const diffcut_model *model, backend_stream *stream, const work *w,
+                                  const char *prompt) {
+    diffcut_model *self = (diffcut_model *)(uintptr_t)model; /* as below */
+    const context_entry *entry = NULL;
+    (void)pthread_mutex_lock(&self->preparing);
+    diffcut_status status = take_context(self, stream, w, prompt != NULL ? prompt : "", &entry);
+    if (status == DIFFCUT_OK) {
+        context_cache_release(&self->contexts, entry->context);
+    }
+    (void)pthread_mutex_unlock(&self->preparing);
+    return status;
+}
+
+diffcut_status model_prepare_first_stage(const diffcut_model *model, const work *w) {
+    diffcut_model *self = (diffcut_model *)(uintptr_t)model; /* as below */
+    (void)pthread_mutex_lock(&self->preparing);
+    diffcut_status status = first_stage_prepare(self->first_stage, w->diag);
+    (void)pthread_mutex_unlock(&self->preparing);
+    return status;
+}
+
+/* With the lock held: everything that a run up to `steps` needs but the first stage. */
+static diffcut_status prepare(diffcut_model *self, backend_stream *stream, const work *w, size_t steps,
+                              const char *prompt, const context_entry **entry) {
+    diffcut_status status = take_context(self, stream, w, prompt, entry);
+    if (status == DIFFCUT_OK) {
+        status = unet_prepare(self->network, steps, w->diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = unet_context_prepare((*entry)->context, stream, steps, w->diag);
+    }
+    if (status != DIFFCUT_OK && *entry != NULL) {
+        context_cache_release(&self->contexts, (*entry)->context);
+    }
     return status;
 }
 
 diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream, const work *w, const unet_hook *hook,
                              const char *prompt, unet_context **context) {
-    (void)prompt;
     /* A model is const to its users; what is prepared late is guarded here and never changes once prepared. */
     diffcut_model *self = (diffcut_model *)(uintptr_t)model;
-    size_t steps = hook->step + 1;
-    diffcut_status status = DIFFCUT_OK;
+    const context_entry *entry = NULL;
     (void)pthread_mutex_lock(&self->preparing);
-    if (self->context == NULL) {
-        status = make_context(self, w->diag);
-    }
+    diffcut_status status = prepare(self, stream, w, hook->step + 1, prompt != NULL ? prompt : "", &entry);
     if (status == DIFFCUT_OK) {
-        status = unet_prepare(self->network, steps, w->diag);
+        *context = entry->context;
+        if (entry->cut_to > 0) {
+            work_note(w, PROMPT_CUT, entry->cut_to);
+        }
     }
-    if (status == DIFFCUT_OK) {
-        status = unet_context_prepare(self->context, stream, steps, w->diag);
-    }
-    if (status == DIFFCUT_OK) {
-        status = first_stage_prepare(self->first_stage, w->diag);
-    }
-    *context = self->context;
     (void)pthread_mutex_unlock(&self->preparing);
     return status;
 }
 
 void model_release_context(const diffcut_model *model, unet_context *context) {
-    (void)model; /* contexts live as long as the model */
-    (void)context;
+    diffcut_model *self = (diffcut_model *)(uintptr_t)model;
+    if (context == NULL) {
+        return;
+    }
+    (void)pthread_mutex_lock(&self->preparing);
+    context_cache_release(&self->contexts, context);
+    (void)pthread_mutex_unlock(&self->preparing);
 }

@@ -2,13 +2,15 @@
  * model.h - a checkpoint, opened: configuration, network, defaults; shared by sessions.
  *
  * Opening checks every tensor that the default hook needs by its header; weights are read and prepared when they are
- * first computed with (model_prepare), and further ones when a deeper hook is first asked for, each once. Called by
- * the public functions here, nn/encode and the pipeline.
+ * first computed with (model_prepare_...), and further ones when a deeper hook is first asked
+ * for, each once. Called by the public functions here, nn/encode and the pipeline.
  */
 #ifndef DIFFCUT_MODEL_MODEL_H
 #define DIFFCUT_MODEL_MODEL_H
 
 #include "model/checkpoint.h"
+#include "model/context.h"
+#include "model/context_cache.h"
 #include "model/settings.h"
 #include "nn/first_stage.h"
 #include "nn/scheduler.h"
@@ -30,14 +32,25 @@ struct diffcut_model {
     weight_totals needed; /* up to it */
     uint64_t parameters;  /* of the whole UNet file */
 
-    pthread_mutex_t preparing; /* guards what follows, and the unprepared part of network and context */
-    unet_context *context;     /* NULL until it is first needed */
+    context_source *text;      /* where contexts come from */
+    pthread_mutex_t preparing; /* guards what follows, and the unprepared part of network and contexts */
+    context_cache contexts;
 };
 
-/* Makes first stage, network and the prompt's context ready up to the hook. *context is given back with
+/* Computes the prompt's context and keeps it: so that a prompt that cannot be encoded is told before the first stage
+ * has run, and the encoders' memory is gone by then. Thread-safe. */
+diffcut_status model_prepare_text(const diffcut_model *model, backend_stream *stream, const work *w,
+                                  const char *prompt);
+/* Makes the first stage ready. Apart from the rest, so that it can run before the network's weights take their
+ * memory: its own activations are the largest. Thread-safe. */
+diffcut_status model_prepare_first_stage(const diffcut_model *model, const work *w);
+/* Makes network and the prompt's context ready up to the hook. *context is given back with
  * model_release_context. Thread-safe. */
 diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream, const work *w, const unet_hook *hook,
                              const char *prompt, unet_context **context);
+/* A prompt's context as arrays, for diffcut_context_save; freed with context_arrays_free. Thread-safe. */
+diffcut_status model_encode_text(const diffcut_model *model, backend_stream *stream, const work *w,
+                                 const char *prompt, context_arrays *out);
 /* NULL is allowed. Thread-safe. */
 void model_release_context(const diffcut_model *model, unet_context *context);
 

@@ -21,7 +21,10 @@
 #define MAX_TIMESTEP 9999
 #define MAX_CONTEXT_TOKENS 1024
 
-static const char *const first_stages[] = {"pixel_unshuffle", "AutoencoderKL"};
+static const char *const first_stages[] = {[FIRST_STAGE_OWN] = "vae",
+                                           [FIRST_STAGE_PIXEL_UNSHUFFLE] = "pixel_unshuffle",
+                                           [FIRST_STAGE_AUTOENCODER_KL] = "AutoencoderKL",
+                                           [FIRST_STAGE_AUTOENCODER_TINY] = "AutoencoderTiny"};
 
 const char *model_family_name(model_family family) {
     static const char *const names[] = {"pixel", "sd", "sdxl"};
@@ -35,7 +38,7 @@ const char *first_stage_name(first_stage_kind kind) {
 void model_settings_init(const unet_config *config, model_settings *out, bool *known) {
     *out = (model_settings){
         .family = config->added_condition ? MODEL_SDXL : MODEL_SD,
-        .first_stage = FIRST_STAGE_AUTOENCODER_KL,
+        .first_stage = FIRST_STAGE_OWN,
         .factor = AUTOENCODER_FACTOR,
         .size = config->added_condition ? SDXL_SIZE : SD_SIZE,
         .timestep = PAPER_TIMESTEP,
@@ -64,15 +67,19 @@ static diffcut_status read_first_stage(json_view view, const unet_config *config
     if (status != DIFFCUT_OK) {
         return status;
     }
-    if (strcmp(type, first_stages[FIRST_STAGE_AUTOENCODER_KL]) == 0) {
-        const uint32_t factor = AUTOENCODER_FACTOR;
-        return json_get_uint(stage, "factor", &factor, factor, factor, &settings->factor, diag);
+    static const first_stage_kind autoencoders[] = {FIRST_STAGE_AUTOENCODER_KL, FIRST_STAGE_AUTOENCODER_TINY};
+    for (size_t i = 0; i < sizeof autoencoders / sizeof *autoencoders; i++) {
+        if (strcmp(type, first_stages[autoencoders[i]]) == 0) {
+            const uint32_t factor = AUTOENCODER_FACTOR;
+            settings->first_stage = autoencoders[i];
+            return json_get_uint(stage, "factor", &factor, factor, factor, &settings->factor, diag);
+        }
     }
     if (strcmp(type, first_stages[FIRST_STAGE_PIXEL_UNSHUFFLE]) != 0) {
-        return diag_fail(
-            diag, DIFFCUT_ERROR_UNSUPPORTED,
-            "%s: first_stage.type \"%s\" is not supported; \"pixel_unshuffle\" and \"AutoencoderKL\" are", view.file,
-            type);
+        return diag_fail(diag, DIFFCUT_ERROR_UNSUPPORTED,
+                         "%s: first_stage.type \"%s\" is not supported; \"pixel_unshuffle\", \"AutoencoderKL\" and "
+                         "\"AutoencoderTiny\" are",
+                         view.file, type);
     }
     status = json_get_uint(stage, "factor", NULL, 1, MAX_FACTOR, &settings->factor, diag);
     if (status != DIFFCUT_OK) {

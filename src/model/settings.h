@@ -15,16 +15,18 @@
 typedef enum model_family { MODEL_PIXEL, MODEL_SD, MODEL_SDXL } model_family;
 
 typedef enum first_stage_kind {
+    FIRST_STAGE_OWN,             /* an autoencoder, of the kind that vae/config.json says */
     FIRST_STAGE_PIXEL_UNSHUFFLE, /* factor x factor pixels become channels */
-    FIRST_STAGE_AUTOENCODER_KL   /* Stable Diffusion's autoencoder, 8 pixels a side */
+    FIRST_STAGE_AUTOENCODER_KL,  /* Stable Diffusion's autoencoder, 8 pixels a side */
+    FIRST_STAGE_AUTOENCODER_TINY /* its distilled form (TAESD) */
 } first_stage_kind;
 
 typedef struct model_settings {
     char name[MODEL_NAME_SIZE]; /* "" when diffcut.json gives none */
     model_family family;
-    first_stage_kind first_stage;
-    uint32_t factor;         /* input pixels per latent side */
-    uint32_t context_tokens; /* zeros; 0: the empty prompt's text context */
+    first_stage_kind first_stage; /* what is declared; nn/first_stage knows what is there */
+    uint32_t factor;              /* input pixels per latent side */
+    uint32_t context_tokens;      /* zeros; 0: the empty prompt's text context */
     uint32_t size;
     int32_t timestep;
     char hook[128]; /* "": the paper's */

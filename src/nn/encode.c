@@ -69,15 +69,9 @@ typedef struct encoding {
     float *noisy;          /* (h, w, c) */
     unet_features *parts;  /* the results, the caller's */
     double **sums;         /* over the draws, one a part; NULL for one draw */
-    double done, all;      /* for progress: of the first stage and the passes, in passes */
+    double done, all;      /* for progress: runs of the UNet, and what the first stage takes in runs */
     const char *dumped_as; /* before a module's name: "unet", "t50.unet" */
 } encoding;
-
-/* The first stage's share of the time, in passes of the UNet to its last hook: at 1024x1024 SDXL's takes 4.9 TFLOP,
- * the UNet 1.3. */
-static double first_stage_passes(const diffcut_model *model) {
-    return model->settings.first_stage == FIRST_STAGE_AUTOENCODER_KL ? 4.0 : 0.0;
-}
 
 static void dump_grid(const work *w, const char *name, const float *data, uint32_t h, uint32_t width, uint32_t c) {
     const size_t shape[3] = {h, width, c};
@@ -106,36 +100,21 @@ static diffcut_status dump_first_stage(void *user, const char *module, const flo
     return DIFFCUT_OK;
 }
 
-/* A part of the whole's progress, for whoever reports 0 .. 1 of its own. */
-static int report_share(void *user, diffcut_stage stage, double fraction) {
-    const encoding *e = user;
-    return e->work->progress(e->work->progress_user, stage, (e->done + fraction) / e->all);
-}
-
-static work share_of_progress(encoding *e) {
-    work shared = *e->work;
-    if (shared.progress != NULL) {
-        shared.progress = report_share;
-        shared.progress_user = e;
-    }
-    return shared;
-}
-
-static int report_first_stage(void *user, diffcut_stage stage, double fraction) {
-    const encoding *e = user;
-    return report_share(user, stage, fraction * first_stage_passes(e->model));
+/* The next `runs` runs' part of the whole's progress. */
+static work next_part(encoding *e, double runs) {
+    double before = e->done;
+    e->done += runs;
+    return work_part(e->work, before / e->all, e->done / e->all);
 }
 
 static diffcut_status make_latent(encoding *e, const float *image) {
-    work shared = share_of_progress(e);
-    shared.progress = shared.progress != NULL ? report_first_stage : NULL;
+    const work part = next_part(e, first_stage_runs(e->model->first_stage));
     diffcut_status status =
-        first_stage_encode(e->model->first_stage, e->stream, &shared, image, e->height, e->width, e->settings->tile,
+        first_stage_encode(e->model->first_stage, e->stream, &part, image, e->height, e->width, e->settings->tile,
                            work_dumps(e->work) ? dump_first_stage : NULL, e, &e->latent, &e->h, &e->w, &e->c);
     if (status != DIFFCUT_OK) {
         return status;
     }
-    e->done += first_stage_passes(e->model);
     dump_grid(e->work, "image", image, e->height, e->width, 3);
     dump_grid(e->work, "latent", e->latent, e->h, e->w, e->c);
     return DIFFCUT_OK;
@@ -184,11 +163,9 @@ static diffcut_status run_pass(encoding *e, size_t time, bool dump, unet_feature
     const float time_ids[UNET_TIME_IDS] = {height, width, 0.0F, 0.0F, height, width};
     const unet_input input = {
         .noisy = e->noisy, .h = e->h, .w = e->w, .timestep = timestep, .context = e->context, .time_ids = time_ids};
-    work shared = share_of_progress(e);
-    status = unet_encode(e->model->network, e->stream, &shared, &input, e->request->hooks, e->request->hook_count,
-                         dump ? dump_module : NULL, e, drawn);
-    e->done += 1.0;
-    return status;
+    const work part = next_part(e, 1.0);
+    return unet_encode(e->model->network, e->stream, &part, &input, e->request->hooks, e->request->hook_count,
+                       dump ? dump_module : NULL, e, drawn);
 }
 
 /* Adds a pass's output to its part's sum, and frees it; the first one gives the part its shape. */
@@ -288,17 +265,23 @@ diffcut_status encode_parts(const diffcut_model *model, backend_stream *stream, 
                   .request = request,
                   .height = height,
                   .width = width};
-    e.all = first_stage_passes(model) + (double)settings->average * settings->timestep_count;
+    e.all = first_stage_runs(model->first_stage) + (double)settings->average * settings->timestep_count;
     e.parts = mem_array_zero(request->part_count, sizeof *e.parts);
     if (e.parts == NULL) {
         return diag_no_memory(w->diag, request->part_count * sizeof *e.parts, "the features");
     }
     diffcut_status status = work_progress(w, 0.0);
     if (status == DIFFCUT_OK) {
-        status = model_prepare(model, stream, w, deepest(request), settings->prompt, &e.context);
+        status = model_prepare_text(model, stream, w, settings->prompt);
+    }
+    if (status == DIFFCUT_OK) {
+        status = model_prepare_first_stage(model, w);
     }
     if (status == DIFFCUT_OK) {
         status = make_latent(&e, image);
+    }
+    if (status == DIFFCUT_OK) {
+        status = model_prepare(model, stream, w, deepest(request), settings->prompt, &e.context);
     }
     if (status == DIFFCUT_OK) {
         status = take_memory(&e);

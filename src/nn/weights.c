@@ -32,9 +32,15 @@ static size_t first_not_finite(const safetensors_tensor *stored) {
     return stored->elements;
 }
 
+/* True when a tensor has the wanted shape, or, where `point` allows it, that shape and two sides of 1. */
+static bool has_shape(const safetensors_tensor *stored, const size_t *shape, size_t rank, bool point) {
+    bool longer = point && stored->rank == rank + 2 && stored->shape[rank] == 1 && stored->shape[rank + 1] == 1;
+    return (stored->rank == rank || longer) && memcmp(stored->shape, shape, rank * sizeof *shape) == 0;
+}
+
 /* Finds a tensor and checks what the header says of it. */
 static diffcut_status find(const checkpoint *source, const char *component, const char *name, const size_t *shape,
-                           size_t rank, const safetensors_tensor **out, const char **file,
+                           size_t rank, bool point, const safetensors_tensor **out, const char **file,
                            diffcut_diagnostics *diag) {
     const safetensors_tensor *stored;
     diffcut_status status = checkpoint_find(source, component, name, &stored, file, diag);
@@ -45,13 +51,13 @@ static diffcut_status find(const checkpoint *source, const char *component, cons
         return diag_fail(diag, DIFFCUT_ERROR_MODEL, "%s: tensor %s has dtype %s; F32, F16 and BF16 are supported",
                          *file, name, stored->type_name);
     }
-    if (stored->rank != rank || memcmp(stored->shape, shape, rank * sizeof *shape) != 0) {
+    if (!has_shape(stored, shape, rank, point)) {
         char has[96];
         char needs[96];
         safetensors_shape_text(stored->shape, stored->rank, has, sizeof has);
         safetensors_shape_text(shape, rank, needs, sizeof needs);
-        return diag_fail(diag, DIFFCUT_ERROR_MODEL, "%s: tensor %s has shape %s, unet/config.json asks for %s", *file,
-                         name, has, needs);
+        return diag_fail(diag, DIFFCUT_ERROR_MODEL, "%s: tensor %s has shape %s, %s/config.json asks for %s", *file,
+                         name, has, component, needs);
     }
     *out = stored;
     return DIFFCUT_OK;
@@ -61,17 +67,21 @@ static diffcut_status find(const checkpoint *source, const char *component, cons
 static diffcut_status find_part(const checkpoint *source, const char *component, const char *prefix,
                                 const weight_need *need, size_t p, const safetensors_tensor **weight,
                                 const safetensors_tensor **bias, const char **file, diffcut_diagnostics *diag) {
-    static const size_t ranks[] = {
-        [WEIGHT_FORM_LINEAR] = 2, [WEIGHT_FORM_POINT] = 4, [WEIGHT_FORM_CONV3X3] = 4, [WEIGHT_FORM_NORM] = 1};
+    static const size_t ranks[] = {[WEIGHT_FORM_LINEAR] = 2,
+                                   [WEIGHT_FORM_PROJECTION] = 2,
+                                   [WEIGHT_FORM_POINT] = 4,
+                                   [WEIGHT_FORM_CONV3X3] = 4,
+                                   [WEIGHT_FORM_NORM] = 1};
     char name[NAME_SIZE];
     size_t side = need->form == WEIGHT_FORM_CONV3X3 ? 3 : 1;
     const size_t shape[4] = {need->out, need->in, side, side};
     (void)snprintf(name, sizeof name, "%s%s.weight", prefix, need->parts[p]);
-    diffcut_status status = find(source, component, name, shape, ranks[need->form], weight, file, diag);
+    diffcut_status status = find(source, component, name, shape, ranks[need->form],
+                                 need->form == WEIGHT_FORM_PROJECTION, weight, file, diag);
     *bias = NULL;
     if (status == DIFFCUT_OK && need->bias) {
         (void)snprintf(name, sizeof name, "%s%s.bias", prefix, need->parts[p]);
-        status = find(source, component, name, shape, 1, bias, file, diag);
+        status = find(source, component, name, shape, 1, false, bias, file, diag);
     }
     return status;
 }
@@ -93,7 +103,7 @@ static void add_total(weight_totals *totals, const safetensors_tensor *stored) {
 diffcut_status weight_check(const checkpoint *source, const char *component, const char *prefix,
                             const weight_need *need, weight_totals *totals, diffcut_diagnostics *diag) {
     for (size_t p = 0; p < part_count(need); p++) {
-        const safetensors_tensor *weight;
+        const safetensors_tensor *weight = NULL;
         const safetensors_tensor *bias;
         const char *file;
         diffcut_status status = find_part(source, component, prefix, need, p, &weight, &bias, &file, diag);
@@ -158,6 +168,7 @@ static weight_source describe(const weight_need *need, size_t parts) {
         source.in = 1;
         break;
     case WEIGHT_FORM_LINEAR:
+    case WEIGHT_FORM_PROJECTION:
     case WEIGHT_FORM_POINT:
     case WEIGHT_FORM_ABSENT:
         source.kind = WEIGHT_LINEAR;

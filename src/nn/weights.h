@@ -17,11 +17,12 @@ typedef struct weight_need {
     /* Names below the module; several are stacked along `out` (to_q, to_k, to_v), one product instead of three. */
     const char *parts[WEIGHT_MAX_PARTS];
     enum weight_form {
-        WEIGHT_FORM_ABSENT,  /* this slot is not used */
-        WEIGHT_FORM_LINEAR,  /* (out, in) */
-        WEIGHT_FORM_POINT,   /* (out, in, 1, 1): a 1x1 convolution, run as a linear layer */
-        WEIGHT_FORM_CONV3X3, /* (out, in, 3, 3) */
-        WEIGHT_FORM_NORM     /* (out) and (out) */
+        WEIGHT_FORM_ABSENT,     /* this slot is not used */
+        WEIGHT_FORM_LINEAR,     /* (out, in) */
+        WEIGHT_FORM_POINT,      /* (out, in, 1, 1): a 1x1 convolution, run as a linear layer */
+        WEIGHT_FORM_PROJECTION, /* either of them: older files keep some attentions as 1x1 convolutions */
+        WEIGHT_FORM_CONV3X3,    /* (out, in, 3, 3) */
+        WEIGHT_FORM_NORM        /* (out) and (out) */
     } form;
     uint32_t out, in; /* of each part */
     bool bias;

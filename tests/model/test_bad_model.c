@@ -175,7 +175,7 @@ static const wrong_case cases[] = {
      "\"pixel_unshuffle\"",
      "\"wavelets\"",
      DIFFCUT_ERROR_UNSUPPORTED,
-     {"first_stage.type \"wavelets\"", "\"pixel_unshuffle\" and \"AutoencoderKL\""}},
+     {"first_stage.type \"wavelets\"", "\"AutoencoderKL\" and \"AutoencoderTiny\""}},
     {OWN, "\"zeros\"", "\"empty-prompt\"", DIFFCUT_ERROR_UNSUPPORTED, {"context \"empty-prompt\""}},
     {OWN, "\"context_tokens\": 1", "\"context_tokens\": 0", DIFFCUT_ERROR_MODEL, {"context_tokens is 0"}},
     {OWN, "\"context_tokens\": 1", "\"tua\": 0.5", DIFFCUT_ERROR_MODEL, {"diffcut.json: tua is not a key"}},
@@ -283,7 +283,7 @@ static void test_what_is_no_folder_is_said_so(void **state) {
     char file[1024];
     broken_copy(path, sizeof path);
     (void)snprintf(file, sizeof file, "%s/%s", path, UNET);
-    expect(file, DIFFCUT_ERROR_MODEL, (const char *const[3]){"not a folder"}, "a file");
+    expect(file, DIFFCUT_ERROR_MODEL, (const char *const[3]){"not a folder, nor a safetensors file"}, "a file");
     (void)snprintf(file, sizeof file, "%s/nowhere", path);
     expect(file, DIFFCUT_ERROR_IO, (const char *const[3]){"nowhere", "No such file"}, "nothing");
     expect("", DIFFCUT_ERROR_IO, (const char *const[3]){"No such file"}, "an empty path");

@@ -115,6 +115,7 @@ static void encode_draw(setup *s, const unet_hook *hook, random_stream *stream, 
     uint32_t w;
     uint32_t c;
     assert_int_equal(model_prepare(s->model, s->stream, &s->w, hook, NULL, &context), DIFFCUT_OK);
+    assert_int_equal(model_prepare_first_stage(s->model, &s->w), DIFFCUT_OK);
     assert_int_equal(first_stage_encode(s->model->first_stage, s->stream, &s->w, s->image, SIDE, SIDE, 0, NULL, NULL,
                                         &latent, &h, &w, &c),
                      DIFFCUT_OK);
