@@ -32,7 +32,7 @@ _diffcut() {
             mapfile -t COMPREPLY < <(compgen -W 'labels overlay json coco npy features' -- "$cur")
             return
             ;;
-        --model | -m | --dump) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
+        --model | -m | --dump | --config) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
         --output | -o)
             if [[ $command == segment ]]; then
                 mapfile -t COMPREPLY < <(compgen -d -- "$cur")
@@ -41,23 +41,26 @@ _diffcut() {
             fi
             return
             ;;
-        --files-from | --image | -i) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
+        --variant) mapfile -t COMPREPLY < <(compgen -W 'fp16 bf16' -- "$cur") && return ;;
+        --files-from | --image | -i | --first-stage | --context) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --size) mapfile -t COMPREPLY < <(compgen -W 'native' -- "$cur") && return ;;
-        --tau | -t | --alpha | --min-tokens | --timestep | --seed | --average | --hook | --iterations | --dilations | \
-            --median | --refine-size | --opacity | --threads | -T | --max-pixels | --synthetic | --repeat | -n)
+        --tau | -t | --alpha | --min-tokens | --timestep | --seed | --average | --hook | --prompt | --iterations | \
+            --dilations | --median | --refine-size | --tile | --opacity | --threads | -T | --max-pixels | --synthetic | \
+            --repeat | -n)
             return
             ;;
     esac
 
     if [[ $command == model && ${COMP_WORDS[COMP_CWORD - 1]} == model ]]; then
-        mapfile -t COMPREPLY < <(compgen -W 'info' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'info context' -- "$cur")
         return
     fi
 
     if [[ $cur == -* ]]; then
         local says='--quiet --verbose --help'
-        local input='--size --square --resample --max-pixels'
-        local features='--timestep --noise --seed --average --hook'
+        local input='--size --square --resample --tile --max-pixels'
+        local opening='--variant --config --first-stage --context --backend'
+        local features='--timestep --noise --seed --average --hook --prompt'
         local cut='--tau --alpha --min-tokens --reference --eigen'
         local refinement='--iterations --dilations --median --refine-size'
         local options
@@ -65,15 +68,20 @@ _diffcut() {
             segment)
                 options="--files-from --null --output --outputs --coco --npy --features-npy --opacity --no-boundaries
                     --full-names --force --dump --json $input $features $cut --refine --no-refine $refinement
-                    --model --backend --threads $says"
+                    --model $opening --threads $says"
                 ;;
-            features) options="--output --format --force $input $features --model --backend --threads $says" ;;
+            features) options="--output --format --force $input $features --model $opening --threads $says" ;;
             cut) options="--output --image --force --max-pixels $cut --threads $says" ;;
             refine) options="--output --force --max-pixels $refinement --threads $says" ;;
-            model) options="--json --hooks --backend $says" ;;
+            model)
+                case ${COMP_WORDS[2]-} in
+                    context) options="--output --force --prompt $opening --threads $says" ;;
+                    *) options="--json --hooks $opening $says" ;;
+                esac
+                ;;
             bench)
                 options="--synthetic --repeat --json $input $features $cut --refine --no-refine $refinement --model
-                    --backend --threads $says"
+                    $opening --threads $says"
                 ;;
             *) options='--help --version' ;;
         esac

@@ -88,8 +88,8 @@ static diffcut_status check_features(const diffcut_settings *s, diffcut_diagnost
     if (s->average < 1 || s->average > 1024) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "average %u is outside 1 .. 1024", s->average);
     }
-    if (s->tile > 16384) {
-        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "tile %u is outside 0 .. 16384", s->tile);
+    if (s->tile != 0 && (s->tile < 64 || s->tile > 16384)) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "tile %u is neither 0 nor in 64 .. 16384", s->tile);
     }
     return DIFFCUT_OK;
 }

@@ -11,6 +11,7 @@ extern const command command_features;
 extern const command command_cut;
 extern const command command_refine;
 extern const command command_model_info;
+extern const command command_model_context;
 extern const command command_bench;
 
 #endif

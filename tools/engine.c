@@ -5,12 +5,7 @@
 
 static int open_model(engine *e, const settings_options *settings, const console *says) {
     diffcut_diagnostics diagnostics;
-    diffcut_model_settings model_settings;
-    diffcut_model_settings_init(&model_settings);
-    if (settings->backend != NULL) {
-        model_settings.backend = settings->backend;
-    }
-    const diffcut_status status = diffcut_model_open(settings->model, &model_settings, &e->model, &diagnostics);
+    const diffcut_status status = diffcut_model_open(settings->model, &settings->opening, &e->model, &diagnostics);
     if (status != DIFFCUT_OK) {
         return engine_failed(says, NULL, diagnostics.message);
     }

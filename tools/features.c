@@ -41,7 +41,9 @@ static const option_group groups[] = {
     {"Network input", settings_size_rows, AT(settings)},
     {"", settings_photo_rows, AT(settings)},
     {"Features", settings_features_rows, AT(settings)},
+    {"", settings_text_rows, AT(settings)},
     {"Model", settings_model_rows, AT(settings)},
+    {"", settings_opening_rows, AT(settings)},
     {"", settings_threads_rows, AT(settings)},
     {"Messages", console_options, AT(says)},
     {NULL, NULL, 0},
@@ -119,7 +121,8 @@ static bool fill_words(const engine *e, const features_options *o, const diffcut
         {"prompt", settings->prompt != NULL ? settings->prompt : ""},
     };
     memcpy(notes, filled, sizeof filled);
-    return !w->parts.failed && !w->grids.failed && !w->image.failed && !w->timesteps.failed && !w->seed.failed && !w->average.failed;
+    return !w->parts.failed && !w->grids.failed && !w->image.failed && !w->timesteps.failed && !w->seed.failed &&
+           !w->average.failed;
 }
 
 static void free_words(words *w) {
@@ -169,6 +172,10 @@ static int extract(const engine *e, const features_options *o, const char *path)
     }
     int result =
         is_safetensors(o) ? make_safetensors(e, o, path, &image, &file) : make_npy(e, o, path, &image, &file);
+    const char *note = diffcut_session_note(e->session);
+    if (result < 0 && note[0] != '\0' && !o->says.quiet) {
+        console_error(&o->says, photo_name(path), note);
+    }
     if (result < 0) {
         result = photo_write_result(o->output, &file, o->force, &diagnostics) == DIFFCUT_OK
                      ? EXIT_DONE

@@ -14,7 +14,8 @@
 
 /* Names of two words are found by both. */
 static const command *const commands[] = {
-    &command_segment, &command_features, &command_cut, &command_refine, &command_model_info, &command_bench,
+    &command_segment,    &command_features,      &command_cut,   &command_refine,
+    &command_model_info, &command_model_context, &command_bench,
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
@@ -28,7 +29,7 @@ static void print_help(void) {
                  0, 0);
     text_add(&out, "\nCommands:\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        text_print(&out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
+        text_print(&out, "  %-13s  %s\n", commands[i]->name, commands[i]->summary);
     }
     text_add(&out, "\nOptions:\n"
                    "  -h, --help     this page; after a command, the command's\n"

@@ -18,17 +18,16 @@ typedef struct model_options {
 
 #define AT(field) offsetof(model_options, field)
 
-static const option backend_rows[] = {
+static const option json_rows[] = {
     {0, "json", NULL, "as one JSON object", OPTION_SET, AT(json), 0, 0, NULL, NULL},
     {0, "hooks", NULL, "list the modules that --hook takes, with their channels and grid", OPTION_SET, AT(hooks), 0,
      0, NULL, NULL},
-    {0, "backend", "NAME", "cpu (default) or ref, the plain C one", OPTION_STRING, AT(settings.backend), 0, 0, NULL,
-     NULL},
     {0},
 };
 
 static const option_group groups[] = {
-    {"Options", backend_rows, 0},
+    {"Options", json_rows, 0},
+    {"", settings_opening_rows, AT(settings)},
     {"", console_options, AT(says)},
     {NULL, NULL, 0},
 };
@@ -104,13 +103,8 @@ static void print_hooks_json(const diffcut_model *model, text *out) {
 
 static int show(const model_options *o, const char *path) {
     diffcut_diagnostics diagnostics = {{0}};
-    diffcut_model_settings settings;
-    diffcut_model_settings_init(&settings);
-    if (o->settings.backend != NULL) {
-        settings.backend = o->settings.backend;
-    }
     diffcut_model *model = NULL;
-    if (diffcut_model_open(path, &settings, &model, &diagnostics) != DIFFCUT_OK) {
+    if (diffcut_model_open(path, &o->settings.opening, &model, &diagnostics) != DIFFCUT_OK) {
         return engine_failed(&o->says, NULL, diagnostics.message);
     }
     diffcut_model_info info;

@@ -141,7 +141,21 @@ static bool parse_median(const char *argument, void *target, text *error) {
 const option settings_model_rows[] = {
     {'m', "model", "PATH", "checkpoint folder; default: the embedded model", OPTION_STRING, AT(model), 0, 0, NULL,
      NULL},
-    {0, "backend", "NAME", "cpu (default) or ref, the plain C one", OPTION_STRING, AT(backend), 0, 0, NULL, NULL},
+    {0},
+};
+
+const option settings_opening_rows[] = {
+    {0, "variant", "NAME", "which of the weights: fp16, bf16, ...; default: the plain ones, else fp16, else bf16",
+     OPTION_STRING, AT(opening.variant), 0, 0, NULL, NULL},
+    {0, "config", "DIR", "configurations and tokenizers of a single-file checkpoint; default: told from its tensors",
+     OPTION_STRING, AT(opening.config), 0, 0, NULL, NULL},
+    {0, "first-stage", "PATH",
+     "an AutoencoderTiny or AutoencoderKL, folder or file, in place of the model's own first stage", OPTION_STRING,
+     AT(opening.first_stage), 0, 0, NULL, NULL},
+    {0, "context", "FILE", "the prompt's text context, made by 'model context', in place of text encoders",
+     OPTION_STRING, AT(opening.context), 0, 0, NULL, NULL},
+    {0, "backend", "NAME", "cpu (default) or ref, the plain C one", OPTION_STRING, AT(opening.backend), 0, 0, NULL,
+     NULL},
     {0},
 };
 
@@ -165,6 +179,11 @@ const option settings_size_rows[] = {
      NULL},
     {0, "resample", "FILTER", "antialias (default) or bilinear, the paper's", OPTION_CHOICE, AT(values.resample), 0,
      0, "antialias|bilinear", NULL},
+    {0, "tile", "N",
+     "64 .. 16384: the first stage encodes sides longer than N pixels in overlapping tiles, for less memory; "
+     "default: "
+     "whole",
+     OPTION_UNSIGNED, AT(values.tile), 0, 16384, NULL, NULL},
     {0},
 };
 
@@ -182,6 +201,12 @@ const option settings_features_rows[] = {
     {0, "hook", "NAME[,NAME...]",
      "the network modules whose output is taken, side by side (model info --hooks lists them); default: the model's",
      OPTION_STRING, AT(values.hook), 0, 0, NULL, NULL},
+    {0},
+};
+
+const option settings_text_rows[] = {
+    {0, "prompt", "TEXT", "what the network is told to see; default: nothing, the paper's empty prompt",
+     OPTION_STRING, AT(values.prompt), 0, 0, NULL, NULL},
     {0},
 };
 
@@ -224,8 +249,11 @@ const option settings_refinement_rows[] = {
 void settings_begin(settings_options *options, const diffcut_model *model) {
     diffcut_decode_limits limits;
     diffcut_decode_limits_init(&limits);
-    *options =
-        (settings_options){.model = options->model, .backend = options->backend, .max_pixels = limits.max_pixels};
+    diffcut_model_settings opening = options->opening;
+    if (model == NULL) {
+        diffcut_model_settings_init(&opening);
+    }
+    *options = (settings_options){.model = options->model, .opening = opening, .max_pixels = limits.max_pixels};
     diffcut_settings_init(&options->values, model);
 }
 

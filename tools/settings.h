@@ -32,21 +32,23 @@ typedef struct settings_options {
     bool square;
     settings_taus taus;
     uint64_t max_pixels;
-    const char *model;   /* NULL: the embedded one */
-    const char *backend; /* NULL: the default */
-    uint32_t threads;    /* 0: as many as the process may use */
+    const char *model; /* NULL: the embedded one */
+    diffcut_model_settings opening;
+    uint32_t threads; /* 0: as many as the process may use */
 } settings_options;
 
-extern const option settings_model_rows[];      /* --model, --backend */
+extern const option settings_model_rows[];      /* --model */
+extern const option settings_opening_rows[];    /* --variant, --config, --first-stage, --context, --backend */
 extern const option settings_threads_rows[];    /* --threads */
 extern const option settings_photo_rows[];      /* --max-pixels */
-extern const option settings_size_rows[];       /* --size, --square, --resample */
+extern const option settings_size_rows[];       /* --size, --square, --resample, --tile */
 extern const option settings_features_rows[];   /* --timestep, --noise, --seed, --average, --hook */
+extern const option settings_text_rows[];       /* --prompt */
 extern const option settings_cut_rows[];        /* --tau, --alpha, --min-tokens, --reference, --eigen */
 extern const option settings_switch_rows[];     /* --refine, --no-refine */
 extern const option settings_refinement_rows[]; /* --iterations, --dilations, --median, --refine-size */
 
-/* Every default; model may be NULL. Keeps nothing of an earlier parse but what `model` and `backend` point to. */
+/* Every default; model may be NULL. Keeps nothing of an earlier parse but, with a model, how it was opened. */
 void settings_begin(settings_options *options, const diffcut_model *model);
 
 /* After the parse: puts size, square and tau into the values (tau: the largest) and checks them. Reports through

@@ -71,6 +71,8 @@ static void add_model(const diffcut_model *model, text *out) {
     json_string(out, info.name);
     text_add(out, ", \"family\": ");
     json_string(out, info.family);
+    text_add(out, ", \"first_stage\": ");
+    json_string(out, info.first_stage);
     text_add(out, ", \"backend\": ");
     json_string(out, info.backend);
     text_add(out, "},\n");
@@ -91,8 +93,8 @@ static void add_size(const diffcut_settings *settings, text *out) {
         text_add(out, "\"size\": \"native\"");
         break;
     }
-    text_print(out, ", \"resample\": \"%s\"",
-               settings->resample == DIFFCUT_RESAMPLE_ANTIALIAS ? "antialias" : "bilinear");
+    text_print(out, ", \"resample\": \"%s\", \"tile\": %u",
+               settings->resample == DIFFCUT_RESAMPLE_ANTIALIAS ? "antialias" : "bilinear", settings->tile);
 }
 
 static const char *json_bool(bool value) {
@@ -137,6 +139,8 @@ static void add_settings(const summary *s, text *out) {
     add_size(settings, out);
     text_add(out, ",\n    ");
     add_features(settings, info.hook, out);
+    text_add(out, ", \"prompt\": ");
+    json_string(out, settings->prompt != NULL ? settings->prompt : "");
     text_add(out, ",\n    \"alpha\": ");
     text_add_real(out, settings->alpha);
     text_add(out, ", \"tau\": ");

@@ -349,8 +349,10 @@ typedef struct diffcut_settings {
                            call */
     const char *prompt; /* text context, UTF-8; NULL or "" is the paper's empty prompt, and the only one for a model
                            that was trained without text; must outlive the call */
-    uint32_t tile;      /* input pixels: a longer side is encoded by the first stage in overlapping tiles of this
-                           side; 0 (default): always whole */
+    uint32_t tile;      /* 64 .. 16384 input pixels, rounded down to what the first stage divides by: it encodes
+                           longer sides in tiles of at most this side, overlapping by a quarter, and blends their
+                           latents. Its norms and attention see a tile, so the result differs a little from a whole
+                           one's. No effect on pixel_unshuffle. 0 (default): always whole */
     /* cut */
     double alpha;        /* > 0: exponent of the affinity */
     double tau;          /* 0 .. 1: a node splits while its Ncut cost is below */

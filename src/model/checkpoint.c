@@ -244,16 +244,13 @@ diffcut_status checkpoint_find(const checkpoint *self, const char *component, co
     return DIFFCUT_OK;
 }
 
-size_t checkpoint_tensor_count(const checkpoint *self, const char *component) {
+size_t checkpoint_count(const checkpoint *self, const char *component) {
     const checkpoint_part *part = part_of(self, component);
     return part != NULL ? part->table.count : 0;
 }
 
-const safetensors_tensor *checkpoint_tensor_at(const checkpoint *self, const char *component, size_t index,
-                                               const char **file) {
-    const tensor_entry *entry = &part_of(self, component)->table.entries[index];
-    *file = safetensors_name(entry->file);
-    return &entry->tensor;
+const safetensors_tensor *checkpoint_at(const checkpoint *self, const char *component, size_t index) {
+    return &part_of(self, component)->table.entries[index].tensor;
 }
 
 uint64_t checkpoint_parameters(const checkpoint *self, const char *component) {

@@ -60,12 +60,11 @@ diffcut_status checkpoint_require(checkpoint *self, const char *component, diffc
  * none. *file is what messages call the file it is in. */
 diffcut_status checkpoint_find(const checkpoint *self, const char *component, const char *tensor,
                                const safetensors_tensor **out, const char **file, diffcut_diagnostics *diag);
+/* All of a required component's tensors, in the order of their names; index is below the count. */
+size_t checkpoint_count(const checkpoint *self, const char *component);
+const safetensors_tensor *checkpoint_at(const checkpoint *self, const char *component, size_t index);
 /* Elements of all of a component's tensors. */
 uint64_t checkpoint_parameters(const checkpoint *self, const char *component);
-/* A required component's tensors in the order of their names. */
-size_t checkpoint_tensor_count(const checkpoint *self, const char *component);
-const safetensors_tensor *checkpoint_tensor_at(const checkpoint *self, const char *component, size_t index,
-                                               const char **file);
 /* Gives the tensor's pages back to the system: its numbers are not needed for now. They can be read again any time,
  * at the cost of fetching them. Thread-safe. */
 void checkpoint_release(const checkpoint *self, const safetensors_tensor *tensor);

@@ -2,6 +2,7 @@
 #include "model/model.h"
 
 #include "core/memory.h"
+#include "model/single_config.h"
 
 #include <stdio.h>
 
@@ -125,7 +126,9 @@ static diffcut_status open_first_stage(diffcut_model *model, const diffcut_model
     checkpoint *source = model->source;
     uint32_t takes = unet_get_plan(model->network)->config.in_channels;
     if (settings->first_stage != NULL) {
-        diffcut_status status = checkpoint_open_component(settings->first_stage, "vae", NULL, &model->other, diag);
+        const checkpoint_settings fed = {.scaling_factor =
+                                             single_config_scaling_factor(model->settings.family == MODEL_SDXL)};
+        diffcut_status status = checkpoint_open_component(settings->first_stage, "vae", &fed, &model->other, diag);
         if (status != DIFFCUT_OK) {
             return status;
         }

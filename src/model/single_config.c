@@ -203,6 +203,10 @@ static diffcut_status write_unet(const single_tables *tables, bytes *sink, diffc
 
 /* ------------------------------------------------------------------------------------------------- first stages */
 
+double single_config_scaling_factor(bool added_condition) {
+    return added_condition ? SDXL_SCALING : SD_SCALING;
+}
+
 static diffcut_status write_kl(const single_tables *tables, bytes *sink, diffcut_diagnostics *diag) {
     const tensor_table *table = tables->vae;
     const safetensors_tensor *in = find(table, 4, "encoder.conv_in.weight");
@@ -226,9 +230,8 @@ static diffcut_status write_kl(const single_tables *tables, bytes *sink, diffcut
     while (layers < MAX_LAYERS && find(table, 4, "encoder.down_blocks.0.resnets.%zu.conv1.weight", layers) != NULL) {
         layers++;
     }
-    double scaling = tables->kind == SINGLE_SDXL  ? SDXL_SCALING
-                     : tables->kind == SINGLE_VAE ? tables->scaling_factor
-                                                  : SD_SCALING;
+    double scaling = tables->kind == SINGLE_VAE ? tables->scaling_factor
+                                                : single_config_scaling_factor(tables->kind == SINGLE_SDXL);
     if (levels == 0 || !(scaling > 0.0)) {
         return levels == 0 ? lacks(tables, "encoder.down_blocks.0", diag)
                            : cannot_tell(tables, "an autoencoder's scaling_factor is not in its tensors", diag);

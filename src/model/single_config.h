@@ -22,6 +22,9 @@ typedef struct single_tables {
     const tensor_table *unet, *vae, *text_encoder, *text_encoder_2;
 } single_tables;
 
+/* The scaling of latents that a UNet without or with added conditions (SDXL's family) was trained on. */
+double single_config_scaling_factor(bool added_condition);
+
 /* True for a name that can be told: "unet/config.json", "tokenizer_2/tokenizer_config.json", ... */
 bool single_config_has(const single_tables *tables, const char *name);
 

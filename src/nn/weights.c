@@ -214,6 +214,9 @@ diffcut_status weight_load(const checkpoint *source, const char *component, cons
     }
     diffcut_status status = target->ops->weight_create(target, &given, out, diag);
     mem_free(stacked);
+    for (size_t p = 0; p < count && status == DIFFCUT_OK; p++) {
+        checkpoint_release(source, weights[p]); /* the backend has them now */
+    }
     return status;
 }
 

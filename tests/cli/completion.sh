@@ -31,10 +31,10 @@ expect 'rose.jpg' segment rose
 expect 'roots rose.jpg row.txt' segment ro
 expect 'roots' segment -o ro
 expect 'roots rose.jpg row.txt' features -o ro
-expect 'info' model ''
+expect 'context info' model ''
 expect '--help --version' --
-expect '--tau --threads --timestep' segment --t
-expect '--tau --threads --timestep' rose.jpg --t
+expect '--tau --threads --tile --timestep' segment --t
+expect '--tau --threads --tile --timestep' rose.jpg --t
 expect '--tau --threads' cut --t
 expect 'auto dense' cut --eigen ''
 expect 'cpu cuda' segment --noise ''
@@ -44,7 +44,7 @@ expect 'cpu' segment --backend c
 expect 'coco' segment --outputs c
 expect '' segment --tau ''
 
-for name in segment features cut refine 'model info' bench; do
+for name in segment features cut refine 'model info' 'model context' bench; do
     # shellcheck disable=SC2086 # words
     run $name --help
     grep -oE '^  (-.,|   ) --[a-z-]+' "$kept/out" | grep -oE -- '--[a-z-]+' | sort >"$kept/expected"

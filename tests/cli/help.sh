@@ -3,7 +3,7 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-for page in '' segment features cut refine 'model info' bench; do
+for page in '' segment features cut refine 'model info' 'model context' bench; do
     # shellcheck disable=SC2086 # two words are two arguments
     run $page --help
     exits 0
@@ -24,7 +24,7 @@ run -h
 exits 0
 run model --help
 exits 0
-prints 'Commands: diffcut model info'
+prints 'Commands: diffcut model info, diffcut model context'
 
 run --version
 exits 0

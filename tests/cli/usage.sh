@@ -25,7 +25,7 @@ complains "diffcut: 'zebra' is neither a command nor a file
 Try 'diffcut --help'."
 run model
 exits 2
-complains "diffcut: 'model' is the start of: diffcut model info
+complains "diffcut: 'model' is the start of: diffcut model info, diffcut model context
 Try 'diffcut --help'."
 run segment
 is_usage_error 'diffcut segment: no photo given'
@@ -76,6 +76,8 @@ wrong '--size: 16385 is outside 1 .. 16384' --size 16385
 wrong '--size: 99999x8 has a side outside 1 .. 16384' --size 99999x8
 wrong '--square needs one number as --size' --square --size 64x64
 wrong '--square needs one number as --size' --square --size native
+wrong 'tile 63 is neither 0 nor in 64 .. 16384' --tile 63
+wrong "--tile: 16385 is outside 0 .. 16384" --tile 16385
 wrong "--resample: 'cubic' is none of antialias|bilinear" --resample cubic
 wrong "--eigen: 'aut' is none of auto|dense" --eigen aut
 wrong "--eigen: '' is none of auto|dense" --eigen ''
@@ -120,6 +122,10 @@ run refine - - -o x.png
 is_usage_error 'diffcut refine: standard input can be read only once' refine
 run model info a b
 is_usage_error 'diffcut model info: more than one model given' 'model info'
+run model context a b -o c
+is_usage_error 'diffcut model context: more than one model given' 'model context'
+run model context a
+is_usage_error 'diffcut model context: -o FILE is needed (- for standard output)' 'model context'
 run bench a.png b.png
 is_usage_error 'diffcut bench: more than one photo given' bench
 run bench a.png --synthetic 8x8

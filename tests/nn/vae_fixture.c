@@ -49,15 +49,6 @@ static void write_file(const char *folder, const char *name, const void *data, s
     assert_int_equal(fclose(file), 0);
 }
 
-void vae_link(const char *component, char *path, size_t size) {
-    char link[4096];
-    char absolute[4096];
-    make_folder(path, size);
-    join(link, sizeof link, path, "vae");
-    assert_non_null(realpath(component, absolute));
-    assert_int_equal(symlink(absolute, link), 0);
-}
-
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where) {
     (void)info;
     (void)kind;
@@ -220,7 +211,7 @@ diffcut_status vae_open(const char *path, const char *backend_name, uint32_t thr
         status = out->backend->ops->stream_create(out->backend, threads, &out->stream, diag);
     }
     if (status == DIFFCUT_OK) {
-        status = checkpoint_open(path, NULL, &out->source, diag);
+        status = checkpoint_open_component(path, AUTOENCODER_COMPONENT, NULL, &out->source, diag);
     }
     if (status == DIFFCUT_OK) {
         status = first_stage_open(out->backend, FIRST_STAGE_OWN, 8, false, out->source, &out->stage, diag);

@@ -14,8 +14,6 @@ extern const char vae_tiny_config[];
 /* A temporary folder with vae/config.json and, when the configuration can be read, random weights for it. path has
  * room for size bytes; remove it with vae_remove. */
 void vae_make(const char *config, char *path, size_t size);
-/* A temporary folder whose vae is a link to `component`. */
-void vae_link(const char *component, char *path, size_t size);
 void vae_remove(const char *path);
 /* Replaces the only occurrence of `from` in a copy of a configuration; the caller frees it with free(). */
 char *vae_replace(const char *config, const char *from, const char *to);
@@ -31,7 +29,8 @@ typedef struct vae {
     diffcut_diagnostics diag;
 } vae;
 
-/* Opens and prepares; leaves the message in diag on failure. Close it in any case. */
+/* Opens a first stage that stands alone, and prepares it; leaves the message in diag on failure. Close it in any
+ * case. */
 diffcut_status vae_open(const char *path, const char *backend_name, uint32_t threads, vae *out);
 void vae_close(vae *self);
 
