@@ -124,25 +124,18 @@ static diffcut_status check_weights(diffcut_model *model, diffcut_diagnostics *d
 static diffcut_status open_first_stage(diffcut_model *model, const diffcut_model_settings *settings,
                                        diffcut_diagnostics *diag) {
     checkpoint *source = model->source;
-    uint32_t takes = unet_get_plan(model->network)->config.in_channels;
+    first_stage_wanted wanted = {.kind = model->settings.first_stage,
+                                 .factor = model->settings.factor,
+                                 .channels = unet_get_plan(model->network)->config.in_channels};
     if (settings->first_stage != NULL) {
-        const checkpoint_settings fed = {.scaling_factor =
-                                             single_config_scaling_factor(model->settings.family == MODEL_SDXL)};
-        diffcut_status status = checkpoint_open_component(settings->first_stage, "vae", &fed, &model->other, diag);
+        diffcut_status status = checkpoint_open_component(settings->first_stage, "vae", NULL, &model->other, diag);
         if (status != DIFFCUT_OK) {
             return status;
         }
         source = model->other;
+        wanted.kind = FIRST_STAGE_OWN;
     }
-    diffcut_status status = first_stage_open(model->backend, model->settings.first_stage, model->settings.factor,
-                                             settings->first_stage != NULL, source, &model->first_stage, diag);
-    if (status == DIFFCUT_OK && first_stage_channels(model->first_stage) != takes) {
-        status = diag_fail(diag, DIFFCUT_ERROR_MODEL,
-                           UNET_CONFIG ": in_channels is %u, the latents of %.300s (%s) have %u channels", takes,
-                           checkpoint_path(source), first_stage_name(first_stage_get_kind(model->first_stage)),
-                           first_stage_channels(model->first_stage));
-    }
-    return status;
+    return first_stage_open(model->backend, &wanted, source, &model->first_stage, diag);
 }
 
 static diffcut_status open_parts(diffcut_model *model, const char *path, const diffcut_model_settings *settings,

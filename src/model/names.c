@@ -246,6 +246,9 @@ name_form names_vae_diffusers(const char *key, char *out) {
     static const renaming older[] = {
         {"query.", "to_q."}, {"key.", "to_k."}, {"value.", "to_v."}, {"proj_attn.", "to_out.0."}};
     const char *place = strstr(key, ".attentions.");
+    if (key[0] >= '0' && key[0] <= '9') { /* an original file that lies beside diffusers' configuration */
+        return names_taesd(key, out);
+    }
     if (place != NULL) {
         char base[NAMES_SIZE];
         size_t number;

@@ -62,6 +62,25 @@ static diffcut_status read_plan(const checkpoint *source, first_stage_kind decla
     return status;
 }
 
+/* The latent is of the kind that the network takes. */
+static diffcut_status check_fit(const first_stage *self, const autoencoder_plan *plan, diffcut_diagnostics *diag) {
+    const char *name = first_stage_name(self->kind);
+    if (plan->latent_channels != self->channels) {
+        return diag_fail(diag, DIFFCUT_ERROR_MODEL,
+                         AUTOENCODER_CONFIG
+                         ": this %s has latents of %u channels, unet/config.json has in_channels %u",
+                         name, plan->latent_channels, self->channels);
+    }
+    if (plan->factor != self->factor) {
+        return diag_fail(diag, DIFFCUT_ERROR_MODEL,
+                         AUTOENCODER_CONFIG
+                         ": this %s makes latents %u times smaller than the picture; the model takes "
+                         "them %u times smaller",
+                         name, plan->factor, self->factor);
+    }
+    return DIFFCUT_OK;
+}
+
 static diffcut_status open_autoencoder(first_stage *self, backend *target, first_stage_kind declared,
                                        checkpoint *source, diffcut_diagnostics *diag) {
     autoencoder_plan plan;
@@ -69,33 +88,29 @@ static diffcut_status open_autoencoder(first_stage *self, backend *target, first
     if (status != DIFFCUT_OK) {
         return status;
     }
-    if (plan.factor != self->factor) {
-        status = diag_fail(diag, DIFFCUT_ERROR_MODEL,
-                           AUTOENCODER_CONFIG ": its %s makes latents %u times smaller than the picture; the model "
-                                              "takes them %u times smaller",
-                           first_stage_name(self->kind), plan.factor, self->factor);
+    status = check_fit(self, &plan, diag);
+    if (status != DIFFCUT_OK) {
         autoencoder_plan_free(&plan);
         return status;
     }
-    self->channels = plan.latent_channels;
     status = autoencoder_open(target, source, &plan, &self->network, diag);
     return status == DIFFCUT_OK ? checkpoint_require(source, AUTOENCODER_COMPONENT, diag) : status;
 }
 
-diffcut_status first_stage_open(backend *target, first_stage_kind declared, uint32_t factor, bool replaced,
-                                checkpoint *source, first_stage **out, diffcut_diagnostics *diag) {
+diffcut_status first_stage_open(backend *target, const first_stage_wanted *wanted, checkpoint *source,
+                                first_stage **out, diffcut_diagnostics *diag) {
     first_stage *self = mem_array_zero(1, sizeof *self);
     if (self == NULL) {
         return diag_no_memory(diag, sizeof *self, "a first stage");
     }
-    self->factor = factor;
-    if (declared == FIRST_STAGE_PIXEL_UNSHUFFLE && !replaced) {
-        self->kind = declared;
-        self->channels = 3 * factor * factor;
+    self->factor = wanted->factor;
+    self->channels = wanted->channels;
+    if (wanted->kind == FIRST_STAGE_PIXEL_UNSHUFFLE) { /* model/settings has checked that the channels fit */
+        self->kind = wanted->kind;
         *out = self;
         return DIFFCUT_OK;
     }
-    diffcut_status status = open_autoencoder(self, target, replaced ? FIRST_STAGE_OWN : declared, source, diag);
+    diffcut_status status = open_autoencoder(self, target, wanted->kind, source, diag);
     if (status != DIFFCUT_OK) {
         first_stage_close(self);
         return status;
@@ -113,10 +128,6 @@ void first_stage_close(first_stage *self) {
 
 first_stage_kind first_stage_get_kind(const first_stage *self) {
     return self->kind;
-}
-
-uint32_t first_stage_channels(const first_stage *self) {
-    return self->channels;
 }
 
 double first_stage_runs(const first_stage *self) {

@@ -17,19 +17,23 @@
 
 typedef struct first_stage first_stage;
 
+/* What the model has to say of its first stage. */
+typedef struct first_stage_wanted {
+    first_stage_kind kind; /* declared; FIRST_STAGE_OWN: whatever vae/config.json says */
+    uint32_t factor;       /* input pixels per latent side */
+    uint32_t channels;     /* of the latent: the UNet's in_channels */
+} first_stage_wanted;
+
 /* Reads the first stage's configuration; reads no weights. target and source must outlive it. source is the model's
- * checkpoint, or, with `replaced`, the one that takes the place of the model's own first stage, so that `declared` no
- * longer counts; an autoencoder's component is required of it. factor is what the model's sides are divided by;
- * another one is DIFFCUT_ERROR_MODEL. */
-diffcut_status first_stage_open(backend *target, first_stage_kind declared, uint32_t factor, bool replaced,
-                                checkpoint *source, first_stage **out, diffcut_diagnostics *diag);
+ * checkpoint, or the one that takes the place of the model's own first stage; an autoencoder's component is required
+ * of it. One that is not what is wanted is DIFFCUT_ERROR_MODEL. */
+diffcut_status first_stage_open(backend *target, const first_stage_wanted *wanted, checkpoint *source,
+                                first_stage **out, diffcut_diagnostics *diag);
 /* NULL is allowed. */
 void first_stage_close(first_stage *self);
 
 /* Never FIRST_STAGE_OWN. */
 first_stage_kind first_stage_get_kind(const first_stage *self);
-/* Channels of the latent. */
-uint32_t first_stage_channels(const first_stage *self);
 /* About how long it takes, in runs of the UNet to its usual hook: for progress. */
 double first_stage_runs(const first_stage *self);
 

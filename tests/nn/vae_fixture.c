@@ -214,7 +214,8 @@ diffcut_status vae_open(const char *path, const char *backend_name, uint32_t thr
         status = checkpoint_open_component(path, AUTOENCODER_COMPONENT, NULL, &out->source, diag);
     }
     if (status == DIFFCUT_OK) {
-        status = first_stage_open(out->backend, FIRST_STAGE_OWN, 8, false, out->source, &out->stage, diag);
+        const first_stage_wanted wanted = {.kind = FIRST_STAGE_OWN, .factor = 8, .channels = 4};
+        status = first_stage_open(out->backend, &wanted, out->source, &out->stage, diag);
     }
     return status == DIFFCUT_OK ? first_stage_prepare(out->stage, diag) : status;
 }
