@@ -27,6 +27,8 @@ _diffcut() {
     # The argument of the option before.
     case $prev in
         --resample) mapfile -t COMPREPLY < <(compgen -W 'antialias bilinear' -- "$cur") && return ;;
+        --noise) mapfile -t COMPREPLY < <(compgen -W 'cpu cuda' -- "$cur") && return ;;
+        --format) mapfile -t COMPREPLY < <(compgen -W 'npy safetensors' -- "$cur") && return ;;
         --eigen) mapfile -t COMPREPLY < <(compgen -W 'auto dense' -- "$cur") && return ;;
         --like) mapfile -t COMPREPLY < <(compgen -d -W 'ssd-1b vega sd1 sd2 sdxl-base' -- "$cur") && return ;;
         --dtype) mapfile -t COMPREPLY < <(compgen -W 'f16 bf16 f32' -- "$cur") && return ;;
@@ -47,7 +49,7 @@ _diffcut() {
         --variant) mapfile -t COMPREPLY < <(compgen -W 'fp16 bf16 plain' -- "$cur") && return ;;
         --files-from | --image | -i | --first-stage | --context) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --size) mapfile -t COMPREPLY < <(compgen -W 'native' -- "$cur") && return ;;
-        --tau | -t | --alpha | --min-tokens | --timestep | --seed | --hook | --prompt | --iterations | --dilations | --median | \
+        --tau | -t | --alpha | --min-tokens | --timestep | --seed | --average | --hook | --prompt | --iterations | --dilations | --median | \
             --refine-size | --tile | --opacity | --threads | -T | --max-pixels | --synthetic | --repeat | --revision | \
             --file | --timeout | --retries)
             return
@@ -64,7 +66,7 @@ _diffcut() {
         local says='--quiet --verbose --help'
         local input='--size --square --resample --tile --max-pixels'
         local opening='--variant --config --first-stage --context --backend'
-        local features='--timestep --seed --hook --prompt'
+        local features='--timestep --noise --seed --average --hook --prompt'
         local cut='--tau --alpha --min-tokens --reference --eigen'
         local refinement='--iterations --dilations --median --refine-size'
         local options
@@ -74,10 +76,10 @@ _diffcut() {
                     --full-names --force --dump --json $input $features $cut --refine --no-refine $refinement
                     --model $opening --threads $says"
                 ;;
-            features) options="--output --force $input $features --model $opening --threads $says" ;;
+            features) options="--output --format --force $input $features --model $opening --threads $says" ;;
             cut) options="--output --image --force --max-pixels $cut --threads $says" ;;
             refine) options="--output --force --max-pixels $refinement --threads $says" ;;
-            'model info') options="--json $opening $says" ;;
+            'model info') options="--json --hooks $opening $says" ;;
             'model pull') options="--revision --variant --file --dry-run --json --timeout --retries $says" ;;
             'model verify') options="--json --values $opening $says" ;;
             'model context') options="--output --force --prompt $opening --threads $says" ;;

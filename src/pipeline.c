@@ -41,10 +41,12 @@ static uint32_t round_to_multiple(double side, uint32_t multiple) {
 /*
  * The network's input size for a photo. Sides are rounded to the nearest multiple of what the network divides by, and
  * the photo is resized to that, not padded: the shape changes by at most half a token a side, and no made-up pixels
- * enter the affinity, where they would become segments of their own and shift the min-max of the real ones.
+ * enter the affinity, where they would become segments of their own and shift the min-max of the real ones. A size
+ * asked for by its sides is taken as it is if the first stage can (a multiple of its factor): the network's halvings
+ * then round up, and the last row and column of tokens see less than the others.
  */
 static diffcut_status input_size(const diffcut_image *image, const diffcut_settings *settings, uint32_t multiple,
-                                 uint32_t *width, uint32_t *height, diffcut_diagnostics *diag) {
+                                 uint32_t factor, uint32_t *width, uint32_t *height, diffcut_diagnostics *diag) {
     switch (settings->size_mode) {
     case DIFFCUT_SIZE_LONG_SIDE: {
         double scale = (double)settings->size / (image->width > image->height ? image->width : image->height);
@@ -64,55 +66,152 @@ static diffcut_status input_size(const diffcut_image *image, const diffcut_setti
         *height = image->height;
         break;
     }
-    if (*width % multiple != 0 || *height % multiple != 0) {
+    if (*width % factor != 0 || *height % factor != 0) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT,
-                         "the network takes sides that are multiples of %u pixels, not %ux%u; nearest: %ux%u",
-                         multiple, *width, *height, round_to_multiple(*width, multiple),
-                         round_to_multiple(*height, multiple));
+                         "the network takes sides that are multiples of %u pixels, not %ux%u; nearest: %ux%u", factor,
+                         *width, *height, round_to_multiple(*width, factor), round_to_multiple(*height, factor));
     }
     return DIFFCUT_OK;
 }
 
-static diffcut_status compute_features(work *w, const diffcut_session *session, const diffcut_image *image,
-                                       const diffcut_settings *settings, diffcut_features **out) {
+/* A photo as the network gets it. */
+typedef struct network_input {
+    encode_request request;
+    float *pixels; /* (height, width, 3) in [0, 1] */
+    uint32_t width, height;
+} network_input;
+
+/* The size at which a photo goes in, and that its features are not too many: told before the work. */
+static diffcut_status choose_input(const work *w, const diffcut_model *model, const diffcut_image *image,
+                                   const diffcut_settings *settings, network_input *in) {
     diffcut_model_info info;
-    diffcut_model_get_info(session->model, &info);
-    uint32_t width = 0;
-    uint32_t height = 0;
-    diffcut_status status = input_size(image, settings, info.multiple, &width, &height, w->diag);
+    diffcut_model_get_info(model, &info);
+    diffcut_status status = encode_request_make(model, settings, &in->request, w->diag);
     if (status != DIFFCUT_OK) {
         return status;
     }
-    /* Told before the work rather than after it; features_create has the last word for other hooks. */
-    uint64_t tokens = (uint64_t)(width / info.feature_stride) * (height / info.feature_stride);
+    /* The default hook's multiple at least, so that a photo goes in at one size whichever hooks are compared. */
+    uint32_t multiple = in->request.multiple > info.multiple ? in->request.multiple : info.multiple;
+    status = input_size(image, settings, multiple, in->request.factor, &in->width, &in->height, w->diag);
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    uint32_t rows;
+    uint32_t columns;
+    encode_request_grid(model, &in->request, in->height, in->width, &rows, &columns);
+    uint64_t tokens = (uint64_t)rows * columns;
     if (tokens > FEATURES_MAX_TOKENS) {
         return diag_fail(
             w->diag, DIFFCUT_ERROR_LIMIT,
-            "a %ux%u input gives %llu tokens, more than the %d whose affinity fits; ask for a smaller size", width,
-            height, (unsigned long long)tokens, FEATURES_MAX_TOKENS);
+            "a %ux%u input gives %llu tokens, more than the %d whose affinity fits; ask for a smaller size",
+            in->width, in->height, (unsigned long long)tokens, FEATURES_MAX_TOKENS);
     }
-    float *pixels = mem_array((size_t)width * height, 3 * sizeof *pixels);
-    if (pixels == NULL) {
-        return diag_no_memory(w->diag, (size_t)width * height * 3 * sizeof *pixels, "the resized photo");
+    return DIFFCUT_OK;
+}
+
+static diffcut_status prepare_input(const work *w, const diffcut_model *model, const diffcut_image *image,
+                                    const diffcut_settings *settings, network_input *in) {
+    diffcut_status status = choose_input(w, model, image, settings, in);
+    if (status != DIFFCUT_OK) {
+        return status;
     }
+    in->pixels = mem_array((size_t)in->width * in->height, 3 * sizeof *in->pixels);
+    if (in->pixels == NULL) {
+        return diag_no_memory(w->diag, (size_t)in->width * in->height * 3 * sizeof *in->pixels, "the resized photo");
+    }
+    return resize_image(w, image, in->width, in->height, settings->resample, in->pixels);
+}
+
+static diffcut_status compute_features(const work *w, const diffcut_session *session, const diffcut_image *image,
+                                       const diffcut_settings *settings, diffcut_features **out) {
+    network_input in = {.pixels = NULL};
     diffcut_features *features = mem_array_zero(1, sizeof *features);
     if (features == NULL) {
-        status = diag_no_memory(w->diag, sizeof *features, "features");
-        goto cleanup;
+        return diag_no_memory(w->diag, sizeof *features, "features");
     }
-    status = resize_image(w, image, width, height, settings->resample, pixels);
-    if (status != DIFFCUT_OK) {
-        goto cleanup;
+    diffcut_status status = prepare_input(w, session->model, image, settings, &in);
+    if (status == DIFFCUT_OK) {
+        status = encode_features(session->model, session->stream, w, in.pixels, in.height, in.width, settings,
+                                 &features->data, &features->height, &features->width, &features->channels);
     }
-    status = encode_features(session->model, session->stream, w, pixels, height, width, settings, &features->data,
-                             &features->height, &features->width, &features->channels);
     if (status == DIFFCUT_OK) {
         *out = features;
         features = NULL;
     }
-cleanup:
     mem_free(features);
-    mem_free(pixels);
+    mem_free(in.pixels);
+    return status;
+}
+
+/* Features of parts that the network has made; those named are no longer in `made`. */
+static diffcut_status name_parts(const network_input *in, const diffcut_settings *settings, unet_features *made,
+                                 diffcut_features_part *parts, diffcut_diagnostics *diag) {
+    for (size_t i = 0; i < in->request.part_count; i++) {
+        diffcut_features *features = mem_array(1, sizeof *features);
+        if (features == NULL) {
+            return diag_no_memory(diag, sizeof *features, "features");
+        }
+        *features = (diffcut_features){made[i].h, made[i].w, made[i].c, made[i].data};
+        made[i] = (unet_features){0};
+        parts[i].features = features;
+        parts[i].timestep = settings->timesteps[i / in->request.hook_count];
+        (void)snprintf(parts[i].name, sizeof parts[i].name, "t%d/%s", parts[i].timestep,
+                       in->request.hooks[i % in->request.hook_count].name);
+    }
+    return DIFFCUT_OK;
+}
+
+static diffcut_status compute_parts(const work *w, const diffcut_session *session, const diffcut_image *image,
+                                    const diffcut_settings *settings, diffcut_features_part **out, size_t *count) {
+    network_input in = {.pixels = NULL};
+    unet_features *made = NULL;
+    diffcut_features_part *parts = NULL;
+    size_t part_count = 0;
+    diffcut_status status = prepare_input(w, session->model, image, settings, &in);
+    if (status != DIFFCUT_OK) {
+        goto cleanup;
+    }
+    part_count = in.request.part_count;
+    made = mem_array_zero(part_count, sizeof *made);
+    parts = mem_array_zero(part_count, sizeof *parts);
+    if (made == NULL || parts == NULL) {
+        status = diag_no_memory(w->diag, part_count * (sizeof *made + sizeof *parts), "features");
+        goto cleanup;
+    }
+    status =
+        encode_parts(session->model, session->stream, w, in.pixels, in.height, in.width, settings, &in.request, made);
+    if (status == DIFFCUT_OK) {
+        status = name_parts(&in, settings, made, parts, w->diag);
+    }
+    if (status == DIFFCUT_OK) {
+        *out = parts;
+        *count = part_count;
+        parts = NULL;
+    }
+cleanup:
+    for (size_t i = 0; made != NULL && i < part_count; i++) {
+        mem_free(made[i].data);
+    }
+    mem_free(made);
+    diffcut_features_parts_free(parts, part_count);
+    mem_free(in.pixels);
+    return status;
+}
+
+/* What both ways to ask for features check. */
+static diffcut_status check_features_call(const diffcut_session *session, const diffcut_image *image,
+                                          const diffcut_settings *settings, const void *out,
+                                          diffcut_diagnostics *diag) {
+    diffcut_status status = diffcut_settings_check(settings, diag);
+    if (status == DIFFCUT_OK) {
+        status = check_image(image, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = check_output(out, diag);
+    }
+    if (status == DIFFCUT_OK && session->model == NULL) {
+        status = diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "the session was opened without a model");
+    }
     return status;
 }
 
@@ -122,18 +221,26 @@ diffcut_status diffcut_features_compute(diffcut_session *session, const diffcut_
         return DIFFCUT_ERROR_ARGUMENT;
     }
     work w = session_begin(session, DIFFCUT_STAGE_FEATURES);
-    diffcut_status status = diffcut_settings_check(settings, w.diag);
-    if (status == DIFFCUT_OK) {
-        status = check_image(image, w.diag);
-    }
-    if (status == DIFFCUT_OK) {
-        status = check_output(out, w.diag);
-    }
-    if (status == DIFFCUT_OK && session->model == NULL) {
-        status = diag_fail(w.diag, DIFFCUT_ERROR_ARGUMENT, "the session was opened without a model");
-    }
+    diffcut_status status = check_features_call(session, image, settings, out, w.diag);
     if (status == DIFFCUT_OK) {
         status = compute_features(&w, session, image, settings, out);
+    }
+    return session_end(&w, status);
+}
+
+diffcut_status diffcut_features_compute_parts(diffcut_session *session, const diffcut_image *image,
+                                              const diffcut_settings *settings, diffcut_features_part **out,
+                                              size_t *count) {
+    if (session == NULL) {
+        return DIFFCUT_ERROR_ARGUMENT;
+    }
+    work w = session_begin(session, DIFFCUT_STAGE_FEATURES);
+    diffcut_status status = check_features_call(session, image, settings, out, w.diag);
+    if (status == DIFFCUT_OK) {
+        status = check_output(count, w.diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = compute_parts(&w, session, image, settings, out, count);
     }
     return session_end(&w, status);
 }

@@ -76,6 +76,11 @@ static diffcut_status check_features(const diffcut_settings *s, diffcut_diagnost
         if (s->timesteps[i] < 0 || s->timesteps[i] > 999) {
             return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "timestep %d is outside 0 .. 999", s->timesteps[i]);
         }
+        for (uint32_t j = 0; j < i; j++) {
+            if (s->timesteps[j] == s->timesteps[i]) {
+                return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "timestep %d is given twice", s->timesteps[i]);
+            }
+        }
     }
     if (s->noise != DIFFCUT_NOISE_CPU && s->noise != DIFFCUT_NOISE_CUDA) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "noise %d is none of the streams", (int)s->noise);

@@ -13,12 +13,15 @@ typedef struct model_options {
     settings_options settings;
     console says;
     bool json;
+    bool hooks;
 } model_options;
 
 #define AT(field) offsetof(model_options, field)
 
 static const option json_rows[] = {
     {0, "json", NULL, "as one JSON object", OPTION_SET, AT(json), 0, 0, NULL, NULL},
+    {0, "hooks", NULL, "list the modules that --hook takes, with their channels and grid", OPTION_SET, AT(hooks), 0,
+     0, NULL, NULL},
     {0},
 };
 
@@ -46,7 +49,7 @@ static void print_people(const diffcut_model_info *info, text *out) {
                (double)info->bytes_total / 1e6);
     text_print(out, "parameters    %.2f M needed of %.2f M\n", (double)info->parameters_needed / 1e6,
                (double)info->parameters_total / 1e6);
-    text_print(out, "size          %u (sides are multiples of %u pixels)\n", info->size, info->multiple);
+    text_print(out, "size          %u (sides are rounded to multiples of %u pixels)\n", info->size, info->multiple);
     text_print(out, "timestep      %d\n", info->timestep);
     text_print(out, "hook          %s\n", info->hook);
     text_print(out, "features      %u channels, one token per %ux%u pixels of input\n", info->feature_channels,
@@ -91,6 +94,27 @@ static void print_json(const diffcut_model_info *info, text *out) {
                info->cached ? "true" : "false", info->text_encoders, info->text_encoders_needed);
 }
 
+/* One a line: name, channels, the grid at the default size if that is square, pixels of input per token. */
+static void print_hooks(const diffcut_model *model, const diffcut_model_info *info, text *out) {
+    diffcut_hook_info hook;
+    for (size_t i = 0; diffcut_model_hook(model, i, &hook); i++) {
+        const uint32_t side = info->size / hook.stride;
+        text_print(out, "%-64s %5u channels, %ux%u tokens at %u, one per %ux%u pixels\n", hook.name, hook.channels,
+                   side, side, info->size, hook.stride, hook.stride);
+    }
+}
+
+static void print_hooks_json(const diffcut_model *model, text *out) {
+    diffcut_hook_info hook;
+    text_add(out, "{\"hooks\": [");
+    for (size_t i = 0; diffcut_model_hook(model, i, &hook); i++) {
+        text_add(out, i > 0 ? ", {" : "{");
+        add_string(out, "name", hook.name);
+        text_print(out, "\"channels\": %u, \"stride\": %u}", hook.channels, hook.stride);
+    }
+    text_add(out, "]}\n");
+}
+
 static int show(const model_options *o, const char *path) {
     diffcut_diagnostics diagnostics = {{0}};
     diffcut_model *model = NULL;
@@ -100,7 +124,11 @@ static int show(const model_options *o, const char *path) {
     diffcut_model_info info;
     diffcut_model_get_info(model, &info);
     text out = {0};
-    if (o->json) {
+    if (o->hooks && o->json) {
+        print_hooks_json(model, &out);
+    } else if (o->hooks) {
+        print_hooks(model, &info, &out);
+    } else if (o->json) {
         print_json(&info, &out);
     } else {
         print_people(&info, &out);

@@ -6,7 +6,8 @@
 
 #include "values.h"
 
-_Static_assert(sizeof(diffcut_resample) == sizeof(int) && sizeof(diffcut_eigen_solver) == sizeof(int),
+_Static_assert(sizeof(diffcut_resample) == sizeof(int) && sizeof(diffcut_eigen_solver) == sizeof(int) &&
+                   sizeof(diffcut_noise) == sizeof(int),
                "OPTION_CHOICE stores an int");
 
 static bool parse_size(const char *argument, void *target, text *error) {
@@ -61,6 +62,39 @@ static bool parse_taus(const char *argument, void *target, text *error) {
         taus.values[taus.count++] = tau;
     }
     memcpy(target, &taus, sizeof taus);
+    return true;
+}
+
+/* Writes to the timesteps and their count, which are two fields of the settings. */
+static bool parse_timesteps(const char *argument, void *target, text *error) {
+    diffcut_settings *settings = target;
+    int32_t timesteps[DIFFCUT_MAX_TIMESTEPS];
+    uint32_t count = 0;
+    char item[32];
+    for (size_t i = 0; value_list_item(argument, i, item, sizeof item); i++) {
+        int64_t timestep = 0;
+        if (!value_signed(item, &timestep)) {
+            text_print(error, "'%s' is not a whole number", item);
+            return false;
+        }
+        if (timestep < 0 || timestep > 999) {
+            text_print(error, "%s is outside 0 .. 999", item);
+            return false;
+        }
+        if (count == DIFFCUT_MAX_TIMESTEPS) {
+            text_print(error, "more than %d values", DIFFCUT_MAX_TIMESTEPS);
+            return false;
+        }
+        for (uint32_t j = 0; j < count; j++) {
+            if (timesteps[j] == (int32_t)timestep) {
+                text_print(error, "%s is given twice", item);
+                return false;
+            }
+        }
+        timesteps[count++] = (int32_t)timestep;
+    }
+    memcpy(settings->timesteps, timesteps, count * sizeof *timesteps);
+    settings->timestep_count = count;
     return true;
 }
 
@@ -154,11 +188,19 @@ const option settings_size_rows[] = {
 };
 
 const option settings_features_rows[] = {
-    {0, "timestep", "T", "0 .. 999: how noisy the photo is made; default: the model's, else 50", OPTION_SIGNED,
-     AT(values.timesteps[0]), 0, 999, NULL, NULL},
+    {0, "timestep", "T[,T...]",
+     "0 .. 999: how noisy the photo is made; the features of several are put side by side; default: the model's, "
+     "else "
+     "50",
+     OPTION_CUSTOM, AT(values), 0, 0, NULL, parse_timesteps},
+    {0, "noise", "STREAM", "of torch.randn on the cpu (default) or on cuda", OPTION_CHOICE, AT(values.noise), 0, 0,
+     "cpu|cuda", NULL},
     {0, "seed", "N", "of the noise; default 42", OPTION_LARGE, AT(values.seed), 0, 0, NULL, NULL},
-    {0, "hook", "NAME", "the network module whose output is taken; default: the model's", OPTION_STRING,
-     AT(values.hook), 0, 0, NULL, NULL},
+    {0, "average", "N", "1 .. 1024: the mean over this many draws of noise; default 1", OPTION_UNSIGNED,
+     AT(values.average), 1, 1024, NULL, NULL},
+    {0, "hook", "NAME[,NAME...]",
+     "the network modules whose output is taken, side by side (model info --hooks lists them); default: the model's",
+     OPTION_STRING, AT(values.hook), 0, 0, NULL, NULL},
     {0},
 };
 

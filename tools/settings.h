@@ -42,7 +42,7 @@ extern const option settings_opening_rows[];    /* --variant, --config, --first-
 extern const option settings_threads_rows[];    /* --threads */
 extern const option settings_photo_rows[];      /* --max-pixels */
 extern const option settings_size_rows[];       /* --size, --square, --resample, --tile */
-extern const option settings_features_rows[];   /* --timestep, --seed, --hook */
+extern const option settings_features_rows[];   /* --timestep, --noise, --seed, --average, --hook */
 extern const option settings_text_rows[];       /* --prompt */
 extern const option settings_cut_rows[];        /* --tau, --alpha, --min-tokens, --reference, --eigen */
 extern const option settings_switch_rows[];     /* --refine, --no-refine */

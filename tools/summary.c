@@ -101,6 +101,35 @@ static const char *json_bool(bool value) {
     return value ? "true" : "false";
 }
 
+/* The names of a list separated by commas, as JSON strings. */
+static void add_names(const char *names, text *out) {
+    text name = {0};
+    for (const char *at = names;; at++) {
+        const size_t length = strcspn(at, ",");
+        text_clear(&name);
+        text_add_bytes(&name, at, length);
+        json_string(out, text_string(&name));
+        at += length;
+        if (*at == '\0') {
+            break;
+        }
+        text_add(out, ", ");
+    }
+    text_free(&name);
+}
+
+static void add_features(const diffcut_settings *settings, const char *default_hook, text *out) {
+    text_add(out, "\"timesteps\": [");
+    for (uint32_t i = 0; i < settings->timestep_count; i++) {
+        text_print(out, "%s%d", i > 0 ? ", " : "", settings->timesteps[i]);
+    }
+    text_print(out, "], \"noise\": \"%s\", \"seed\": %llu, \"average\": %u, \"hooks\": [",
+               settings->noise == DIFFCUT_NOISE_CUDA ? "cuda" : "cpu", (unsigned long long)settings->seed,
+               settings->average);
+    add_names(settings->hook != NULL ? settings->hook : default_hook, out);
+    text_add(out, "]");
+}
+
 /* The settings in the options' words, so that a run can be repeated from its summary. */
 static void add_settings(const summary *s, text *out) {
     const diffcut_settings *settings = s->settings;
@@ -108,9 +137,8 @@ static void add_settings(const summary *s, text *out) {
     diffcut_model_get_info(s->model, &info);
     text_add(out, "  \"settings\": {");
     add_size(settings, out);
-    text_print(out, ", \"timestep\": %d, \"seed\": %llu, \"hook\": ", settings->timesteps[0],
-               (unsigned long long)settings->seed);
-    json_string(out, settings->hook != NULL ? settings->hook : info.hook);
+    text_add(out, ",\n    ");
+    add_features(settings, info.hook, out);
     text_add(out, ", \"prompt\": ");
     json_string(out, settings->prompt != NULL ? settings->prompt : "");
     text_add(out, ",\n    \"alpha\": ");

@@ -211,6 +211,28 @@ DIFFCUT_API diffcut_status diffcut_decode_features_npy(const void *data, size_t 
 DIFFCUT_API diffcut_status diffcut_encode_features_npy(const diffcut_features *features, diffcut_buffer *out,
                                                        diffcut_diagnostics *diagnostics);
 
+/* The features of one hook at one timestep, on the hook's own grid: diffcut_features_compute_parts. */
+typedef struct diffcut_features_part {
+    char name[128]; /* "t50/down_blocks.2.attentions.1.transformer_blocks.3.attn1": timestep and module */
+    int32_t timestep;
+    diffcut_features *features;
+} diffcut_features_part;
+
+/* Frees the list and its features. NULL is allowed. */
+DIFFCUT_API void diffcut_features_parts_free(diffcut_features_part *parts, size_t count);
+
+/* A word about a file, for its reader. */
+typedef struct diffcut_note {
+    const char *key;
+    const char *value;
+} diffcut_note;
+
+/* safetensors: one float32 tensor [h, w, c] a part, by the parts' names, and the notes as "__metadata__". A name or
+ * key that is given twice is DIFFCUT_ERROR_ARGUMENT. */
+DIFFCUT_API diffcut_status diffcut_encode_parts_safetensors(const diffcut_features_part *parts, size_t count,
+                                                            const diffcut_note *notes, size_t note_count,
+                                                            diffcut_buffer *out, diffcut_diagnostics *diagnostics);
+
 DIFFCUT_API void diffcut_features_free(diffcut_features *features);
 DIFFCUT_API uint32_t diffcut_features_height(const diffcut_features *features);
 DIFFCUT_API uint32_t diffcut_features_width(const diffcut_features *features);
@@ -257,7 +279,7 @@ typedef struct diffcut_model_info {
     const char *dtype;             /* of the weights on disk: "F32", "F16", "BF16" or "mixed" */
     const char *hook;              /* default hook, diffusers' module name */
     uint32_t size;                 /* default long side in pixels */
-    uint32_t multiple;             /* input sides are multiples of this many pixels */
+    uint32_t multiple;             /* pixels: input sides are rounded to it, so that all tokens cover equally many */
     int32_t timestep;              /* default timestep */
     double alpha, tau;             /* defaults of the cut */
     uint64_t parameters_needed;    /* of the tensors that the features need */
@@ -276,6 +298,16 @@ typedef struct diffcut_model_info {
 } diffcut_model_info;
 
 DIFFCUT_API void diffcut_model_get_info(const diffcut_model *model, diffcut_model_info *info);
+
+/* A module of the network whose output can be taken as features. */
+typedef struct diffcut_hook_info {
+    char name[96];     /* diffusers' module name, which diffcut_settings' hook takes */
+    uint32_t channels; /* of its output */
+    uint32_t stride;   /* input pixels per token side */
+} diffcut_hook_info;
+
+/* The index-th hook in the order of computation; false past the last one, info then being as it was. */
+DIFFCUT_API bool diffcut_model_hook(const diffcut_model *model, size_t index, diffcut_hook_info *info);
 
 /* Making and checking checkpoints. */
 
@@ -421,7 +453,7 @@ typedef enum diffcut_size_mode {
     DIFFCUT_SIZE_LONG_SIDE = 0, /* the photo keeps its shape; its longer side becomes `size` */
     DIFFCUT_SIZE_SQUARE = 1,    /* size x size whatever the photo's shape, as the paper does */
     DIFFCUT_SIZE_EXACT = 2,     /* size_width x size_height */
-    DIFFCUT_SIZE_NATIVE = 3     /* the photo's own size; an error when it is no multiple of the network's */
+    DIFFCUT_SIZE_NATIVE = 3     /* the photo's own size; an error when it is no multiple of the first stage's */
 } diffcut_size_mode;
 
 typedef enum diffcut_resample {
@@ -437,7 +469,9 @@ typedef enum diffcut_eigen_solver {
 /* Whose stream of normal numbers the noise is drawn from, so that it equals torch.randn's. */
 typedef enum diffcut_noise {
     DIFFCUT_NOISE_CPU = 0, /* a CPU generator: MT19937, Box-Muller */
-    DIFFCUT_NOISE_CUDA = 1 /* a CUDA generator: Philox 4x32-10 */
+    DIFFCUT_NOISE_CUDA = 1 /* a CUDA generator: Philox 4x32-10, up to the rounding of a GPU's fast sine (1e-6). A GPU
+                              that cannot hold one thread for each value of the latent (65536 at 1024x1024) fills the
+                              rest in an order of its own; here it is always as on one that can */
 } diffcut_noise;
 
 #define DIFFCUT_MAX_DILATIONS 16
@@ -456,8 +490,10 @@ typedef struct diffcut_settings {
     diffcut_noise noise;                      /* whose stream of random numbers; default DIFFCUT_NOISE_CPU */
     uint64_t seed;                            /* of the noise; default 42 */
     uint32_t average;   /* 1 .. 1024: features are the mean over this many draws of noise; default 1 */
-    const char *hook;   /* diffusers' module names, separated by commas, whose features are concatenated by channels;
-                           NULL for the model's default; must outlive the call */
+    const char *hook;   /* names of 1 .. 64 hooks (diffcut_model_hook), separated by commas, whose features are
+                           concatenated by channels; short forms ("down.2.attentions.1.blocks.3.attn1") and whole
+                           blocks ("down_blocks.2") are understood; NULL for the model's default; must outlive the
+                           call */
     const char *prompt; /* text context, UTF-8; NULL or "" is the paper's empty prompt, and the only one for a model
                            that was trained without text; must outlive the call */
     uint32_t tile;      /* 64 .. 16384 input pixels, rounded down to what the first stage divides by: it encodes
@@ -537,9 +573,19 @@ DIFFCUT_API void diffcut_session_reset_times(diffcut_session *session);
 
 /* ------------------------------------------------------------------------------------------------- steps */
 
-/* The UNet encoder's features of a photo. Uses the settings' size, resample, timestep, seed and hook. */
+/* The UNet encoder's features of a photo. Uses the settings' size fields, resample, timesteps, noise, seed, average,
+ * hook, prompt and tile. Several timesteps and hooks are concatenated by channels, all hooks of the first timestep in
+ * their order, then those of the next; where the hooks' grids differ, on the finest, to which the others are brought
+ * bilinearly (half-pixel centres). With average, each is the mean over that many successive draws of one generator.
+ */
 DIFFCUT_API diffcut_status diffcut_features_compute(diffcut_session *session, const diffcut_image *image,
                                                     const diffcut_settings *settings, diffcut_features **out);
+
+/* The same, not concatenated: one part a timestep and hook, in the same order, each on its own grid. The caller frees
+ * them with diffcut_features_parts_free. */
+DIFFCUT_API diffcut_status diffcut_features_compute_parts(diffcut_session *session, const diffcut_image *image,
+                                                          const diffcut_settings *settings,
+                                                          diffcut_features_part **out, size_t *count);
 
 /* The session's model's text context of a prompt (NULL is "") as the bytes of a file, for diffcut_model_settings'
  * context where the text encoders are not: safetensors with "context" [tokens, channels] and, for the SDXL family,

@@ -1,144 +1,193 @@
 /* safetensors_write.c - see safetensors_write.h. */
 #include "io/safetensors_write.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "core/memory.h"
 #include "io/bytes.h"
 #include "io/safetensors.h"
 
-#include <string.h>
+#define HEADER_LENGTH 8 /* bytes of the number before the header */
+#define ALIGNMENT 8     /* of the data */
 
-#define LENGTH_BYTES 8
-#define ALIGNMENT 8 /* bytes: of the first tensor, and so of all float32 */
-#define METADATA "__metadata__"
+static int by_name(const void *a, const void *b) {
+    const safetensors_array *const *left = a;
+    const safetensors_array *const *right = b;
+    return strcmp((*left)->name, (*right)->name);
+}
 
-static diffcut_status check_names(const safetensors_array *tensors, size_t count, const safetensors_text *text,
-                                  size_t text_count, diffcut_diagnostics *diag) {
-    for (size_t i = 0; i < count; i++) {
-        bool taken = strcmp(tensors[i].name, METADATA) == 0;
-        for (size_t j = 0; j < i; j++) {
-            taken = taken || strcmp(tensors[i].name, tensors[j].name) == 0;
-        }
-        if (taken || tensors[i].rank > SAFETENSORS_MAX_RANK) {
-            return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "tensor %.120s cannot be written: %s", tensors[i].name,
-                             taken ? "its name is taken" : "its shape has too many sizes");
-        }
+/* Bytes of a tensor. */
+static diffcut_status item_size(const safetensors_array *item, size_t *size, diffcut_diagnostics *diag) {
+    size_t elements = 1;
+    if (item->name[0] == '\0' || strcmp(item->name, "__metadata__") == 0) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "safetensors: \"%s\" cannot be a tensor's name", item->name);
     }
-    for (size_t i = 0; i < text_count; i++) {
+    if (item->rank > SAFETENSORS_MAX_RANK) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT,
+                         "safetensors: tensor %.200s has rank %zu, at most %d is written", item->name, item->rank,
+                         SAFETENSORS_MAX_RANK);
+    }
+    bool fits = true;
+    for (size_t i = 0; i < item->rank; i++) {
+        fits = fits && mem_mul(elements, item->shape[i], &elements);
+    }
+    if (!fits || !mem_mul(elements, sizeof *item->data, size)) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "safetensors: the sizes of tensor %.200s overflow",
+                         item->name);
+    }
+    if (item->data == NULL && elements > 0) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "safetensors: tensor %.200s has no data", item->name);
+    }
+    return DIFFCUT_OK;
+}
+
+static diffcut_status check_texts(const safetensors_text *texts, size_t count, diffcut_diagnostics *diag) {
+    for (size_t i = 0; i < count; i++) {
+        if (texts[i].key == NULL || texts[i].value == NULL) {
+            return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "safetensors: metadata %zu has no key or no value", i);
+        }
         for (size_t j = 0; j < i; j++) {
-            if (strcmp(text[i].key, text[j].key) == 0) {
-                return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "metadata %.120s is given twice", text[i].key);
+            if (strcmp(texts[i].key, texts[j].key) == 0) {
+                return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "safetensors: metadata %.200s is given twice",
+                                 texts[i].key);
             }
         }
     }
     return DIFFCUT_OK;
 }
 
-static diffcut_status tensor_bytes(const safetensors_array *tensor, size_t *size, diffcut_diagnostics *diag) {
-    size_t total = sizeof *tensor->data;
-    for (size_t i = 0; i < tensor->rank; i++) {
-        if (!mem_mul(total, tensor->shape[i], &total)) {
-            return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "tensor %.120s: the product of its shape overflows",
-                             tensor->name);
+/* Checks the tensors, in the order of their names, and adds up their bytes. */
+static diffcut_status check_items(const safetensors_array *const *items, size_t count, size_t *total,
+                                  diffcut_diagnostics *diag) {
+    *total = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t size;
+        diffcut_status status = item_size(items[i], &size, diag);
+        if (status != DIFFCUT_OK) {
+            return status;
+        }
+        if (i > 0 && strcmp(items[i - 1]->name, items[i]->name) == 0) {
+            return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "safetensors: tensor %.200s is given twice",
+                             items[i]->name);
+        }
+        if (__builtin_add_overflow(*total, size, total)) {
+            return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "safetensors: the tensors' sizes overflow");
         }
     }
-    *size = total;
     return DIFFCUT_OK;
 }
 
-static void write_text(bytes *sink, const safetensors_text *text, size_t count) {
-    bytes_text(sink, "\"" METADATA "\":{");
+static void append_texts(bytes *sink, const safetensors_text *texts, size_t count) {
+    bytes_text(sink, "\"__metadata__\":{");
     for (size_t i = 0; i < count; i++) {
-        bytes_text(sink, i == 0 ? "" : ",");
-        bytes_json_string(sink, text[i].key);
+        bytes_text(sink, i > 0 ? "," : "");
+        bytes_json_string(sink, texts[i].key);
         bytes_text(sink, ":");
-        bytes_json_string(sink, text[i].value);
+        bytes_json_string(sink, texts[i].value);
     }
     bytes_text(sink, "}");
 }
 
-/* "name":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]} */
-static void write_entry(bytes *sink, const safetensors_array *tensor, size_t start, size_t end) {
-    bytes_json_string(sink, tensor->name);
+static size_t elements_of(const safetensors_array *item) {
+    size_t elements = 1; /* item_size has checked the product */
+    for (size_t i = 0; i < item->rank; i++) {
+        elements *= item->shape[i];
+    }
+    return elements;
+}
+
+/* "name":{"dtype":"F32","shape":[32,32,1280],"data_offsets":[0,5242880]}; returns where the next tensor begins. */
+static size_t append_entry(bytes *sink, const safetensors_array *item, size_t begin) {
+    size_t end = begin + elements_of(item) * sizeof *item->data;
+    bytes_json_string(sink, item->name);
     bytes_text(sink, ":{\"dtype\":\"F32\",\"shape\":[");
-    for (size_t i = 0; i < tensor->rank; i++) {
-        bytes_text(sink, i == 0 ? "" : ",");
-        bytes_number(sink, tensor->shape[i]);
+    for (size_t i = 0; i < item->rank; i++) {
+        bytes_text(sink, i > 0 ? "," : "");
+        bytes_number(sink, item->shape[i]);
     }
     bytes_text(sink, "],\"data_offsets\":[");
-    bytes_number(sink, start);
+    bytes_number(sink, begin);
     bytes_text(sink, ",");
     bytes_number(sink, end);
     bytes_text(sink, "]}");
+    return end;
 }
 
-static void write_data(bytes *sink, const float *data, size_t size) {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    bytes_append(sink, data, size);
-#else
-    for (size_t i = 0; i < size / sizeof *data; i++) {
-        uint32_t bits;
-        memcpy(&bits, &data[i], sizeof bits);
-        bits = __builtin_bswap32(bits);
-        bytes_append(sink, &bits, sizeof bits);
-    }
-#endif
-}
-
-/* The header, padded, with its length before it. */
-static diffcut_status write_header(bytes *sink, const safetensors_array *tensors, size_t count,
-                                   const safetensors_text *text, size_t text_count, size_t *data_bytes,
-                                   diffcut_diagnostics *diag) {
-    static const uint8_t room[LENGTH_BYTES] = {0};
-    size_t start = 0;
-    bytes_append(sink, room, sizeof room);
+static void append_header(bytes *sink, const safetensors_array *const *items, size_t count,
+                          const safetensors_text *texts, size_t text_count) {
+    size_t begin = 0;
     bytes_text(sink, "{");
     if (text_count > 0) {
-        write_text(sink, text, text_count);
+        append_texts(sink, texts, text_count);
         bytes_text(sink, count > 0 ? "," : "");
     }
     for (size_t i = 0; i < count; i++) {
-        size_t size = 0;
-        size_t end = 0;
-        diffcut_status status = tensor_bytes(&tensors[i], &size, diag);
-        if (status != DIFFCUT_OK) {
-            return status;
-        }
-        if (__builtin_add_overflow(start, size, &end)) {
-            return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "the tensors have more bytes than memory has");
-        }
-        bytes_text(sink, i == 0 ? "" : ",");
-        write_entry(sink, &tensors[i], start, end);
-        start = end;
+        bytes_text(sink, i > 0 ? "," : "");
+        begin = append_entry(sink, items[i], begin);
     }
     bytes_text(sink, "}");
     while (bytes_ok(sink) && sink->size % ALIGNMENT != 0) {
         bytes_text(sink, " ");
     }
-    uint64_t length = sink->size - LENGTH_BYTES;
-    for (size_t i = 0; bytes_ok(sink) && i < LENGTH_BYTES; i++) {
-        sink->data[i] = (uint8_t)(length >> (8 * i) & 0xFF);
-    }
-    *data_bytes = start;
-    return DIFFCUT_OK;
 }
 
-diffcut_status safetensors_write(const safetensors_array *tensors, size_t count, const safetensors_text *text,
-                                 size_t text_count, diffcut_buffer *out, diffcut_diagnostics *diag) {
-    bytes sink = {0};
-    size_t total = 0;
-    diffcut_status status = check_names(tensors, count, text, text_count, diag);
-    if (status == DIFFCUT_OK) {
-        status = write_header(&sink, tensors, count, text, text_count, &total, diag);
+static void append_length(bytes *sink, uint64_t length) {
+    uint8_t little[HEADER_LENGTH];
+    for (size_t i = 0; i < sizeof little; i++) {
+        little[i] = (uint8_t)(length >> (8 * i));
     }
-    if (status != DIFFCUT_OK) {
-        bytes_free(&sink);
+    bytes_append(sink, little, sizeof little);
+}
+
+/* Header and data of checked tensors. */
+static diffcut_status write_file(const safetensors_array *const *items, size_t count, size_t total,
+                                 const safetensors_text *texts, size_t text_count, diffcut_buffer *out,
+                                 diffcut_diagnostics *diag) {
+    bytes header = {0};
+    bytes file = {0};
+    append_header(&header, items, count, texts, text_count);
+    if (!bytes_ok(&header)) {
+        diffcut_status status = diag_no_memory(diag, header.wanted, "the safetensors header");
+        bytes_free(&header);
         return status;
     }
-    (void)bytes_reserve(&sink, total);
-    for (size_t i = 0; i < count; i++) {
-        size_t size = 0;
-        (void)tensor_bytes(&tensors[i], &size, diag); /* the header's writer has checked it */
-        write_data(&sink, tensors[i].data, size);
+    size_t size = header.size + HEADER_LENGTH;
+    if (header.size > SAFETENSORS_MAX_HEADER || __builtin_add_overflow(size, total, &size)) {
+        bytes_free(&header);
+        return diag_fail(diag, DIFFCUT_ERROR_LIMIT, "safetensors: %zu tensors are too many for a header", count);
     }
-    return bytes_finish(&sink, "a safetensors file", out, diag);
+    (void)bytes_reserve(&file, size);
+    append_length(&file, header.size);
+    bytes_append(&file, header.data, header.size);
+    bytes_free(&header);
+    for (size_t i = 0; i < count; i++) {
+        bytes_items32(&file, items[i]->data, elements_of(items[i]));
+    }
+    return bytes_finish(&file, "the safetensors file", out, diag);
+}
+
+diffcut_status safetensors_write(const safetensors_array *items, size_t count, const safetensors_text *texts,
+                                 size_t text_count, diffcut_buffer *out, diffcut_diagnostics *diag) {
+    size_t total;
+    const safetensors_array **sorted = mem_array(count, sizeof *sorted);
+    if (sorted == NULL) {
+        return diag_no_memory(diag, count * sizeof *sorted, "the tensors' order");
+    }
+    diffcut_status status = check_texts(texts, text_count, diag);
+    for (size_t i = 0; i < count && status == DIFFCUT_OK; i++) {
+        sorted[i] = &items[i];
+        if (items[i].name == NULL) { /* before names are compared */
+            status = diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "safetensors: tensor %zu has no name", i);
+        }
+    }
+    if (status == DIFFCUT_OK) {
+        qsort(sorted, count, sizeof *sorted, by_name);
+        status = check_items(sorted, count, &total, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = write_file(sorted, count, total, texts, text_count, out, diag);
+    }
+    mem_free(sorted);
+    return status;
 }

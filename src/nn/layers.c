@@ -6,7 +6,7 @@
 #include <math.h>
 
 static bool going(const layers *l) {
-    return l->status == DIFFCUT_OK;
+    return l->status == DIFFCUT_OK && !l->done;
 }
 
 void layers_end(layers *l) {

@@ -1,4 +1,7 @@
-/* unet_hook.c - finds a hook by its module's name, and says which names come near a wrong one. See unet_plan.h. */
+/*
+ * unet_hook.c - finds hooks by their modules' names, in full or short, and says which names come near a wrong one, or
+ * why a module is no hook. See unet_plan.h.
+ */
 #include "nn/unet_plan.h"
 
 #include <stdio.h>
@@ -71,11 +74,107 @@ static diffcut_status no_such_hook(const char *name, const near_names *near, dif
                      list);
 }
 
+/* ------------------------------------------------------------------------------------------------- names */
+
+/* A component of a dotted name, as diffusers calls it. */
+static const char *full_component(const char *component) {
+    static const struct {
+        const char *in_short, *full;
+    } names[] = {{"down", "down_blocks"}, {"blocks", "transformer_blocks"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(component, names[i].in_short) == 0) {
+            return names[i].full;
+        }
+    }
+    return component;
+}
+
+/* The name with its short components in full; false when it is too long to be any module's. */
+static bool full_name(const char *name, char out[UNET_NAME_SIZE]) {
+    size_t used = 0;
+    out[0] = '\0';
+    for (const char *at = name;;) {
+        char component[UNET_NAME_SIZE];
+        size_t length = strcspn(at, ".");
+        int wrote = snprintf(component, sizeof component, "%.*s", (int)(length < 64 ? length : 64), at);
+        if (length >= 64 || wrote < 0) {
+            return false;
+        }
+        wrote = snprintf(out + used, UNET_NAME_SIZE - used, "%s%s", at == name ? "" : ".", full_component(component));
+        if (wrote < 0 || (size_t)wrote >= UNET_NAME_SIZE - used) {
+            return false;
+        }
+        used += (size_t)wrote;
+        if (at[length] == '\0') {
+            return true;
+        }
+        at += length + 1;
+    }
+}
+
+/* "down_blocks.1": the last output of that block. */
+static bool find_block(const unet_plan *plan, const char *name, unet_hook *out) {
+    for (uint32_t level = 0; level < plan->config.block_count; level++) {
+        char block[32];
+        (void)snprintf(block, sizeof block, "down_blocks.%u", level);
+        if (strcmp(name, block) != 0) {
+            continue;
+        }
+        for (size_t i = plan->count; i-- > 0;) {
+            if (plan->steps[i].level == level) {
+                fill_hook(plan, i, &(unet_output){"", true}, out);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool ends_with(const char *name, const char *ending) {
+    size_t length = strlen(name);
+    size_t tail = strlen(ending);
+    return length >= tail && strcmp(name + length - tail, ending) == 0;
+}
+
+/* Why a module of the network is no hook, or NULL. */
+static const char *refusal(const char *name) {
+    static const char *const decoder[] = {"up", "up_blocks", "mid", "mid_block", "conv_norm_out", "conv_out"};
+    size_t length = strcspn(name, ".");
+    for (size_t i = 0; i < sizeof decoder / sizeof *decoder; i++) {
+        if (strlen(decoder[i]) == length && strncmp(name, decoder[i], length) == 0) {
+            return "only the encoder is run: conv_in and down_blocks";
+        }
+    }
+    if (ends_with(name, ".attn2.to_k") || ends_with(name, ".attn2.to_v")) {
+        return "it holds the text's tokens, which have no place in the picture; its queries, to_q, do";
+    }
+    return NULL;
+}
+
+bool unet_plan_hook_at(const unet_plan *plan, size_t index, unet_hook *out) {
+    for (size_t i = 0; i < plan->count; i++) {
+        size_t count;
+        const unet_output *outputs = unet_step_outputs(plan, &plan->steps[i], &count);
+        for (size_t j = 0; j < count; j++) {
+            if (outputs[j].grid && index-- == 0) {
+                fill_hook(plan, i, &outputs[j], out);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 diffcut_status unet_plan_hook(const unet_plan *plan, const char *name, unet_hook *out, diffcut_diagnostics *diag) {
     near_names near = {.count = 0};
-    bool short_enough = strlen(name) < UNET_NAME_SIZE;
-    char cut[UNET_NAME_SIZE];
-    (void)snprintf(cut, sizeof cut, "%s", name);
+    char full[UNET_NAME_SIZE];
+    bool short_enough = full_name(name, full);
+    if (short_enough && find_block(plan, full, out)) {
+        return DIFFCUT_OK;
+    }
+    if (!short_enough) {
+        (void)snprintf(full, sizeof full, "%s", name);
+    }
     for (size_t i = 0; i < plan->count; i++) {
         size_t count;
         const unet_output *outputs = unet_step_outputs(plan, &plan->steps[i], &count);
@@ -85,14 +184,49 @@ diffcut_status unet_plan_hook(const unet_plan *plan, const char *name, unet_hook
                 continue;
             }
             fill_hook(plan, i, &outputs[j], &hook);
-            if (short_enough && strcmp(hook.name, name) == 0) {
+            if (short_enough && strcmp(hook.name, full) == 0) {
                 *out = hook;
                 return DIFFCUT_OK;
             }
-            consider(&near, &hook, distance(cut, hook.name));
+            consider(&near, &hook, distance(full, hook.name));
         }
     }
+    const char *reason = refusal(full);
+    if (reason != NULL) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "\"%.100s\" cannot be a hook: %s", name, reason);
+    }
     return no_such_hook(name, &near, diag);
+}
+
+diffcut_status unet_plan_hooks(const unet_plan *plan, const char *names, unet_hook *out, size_t *count,
+                               diffcut_diagnostics *diag) {
+    size_t found = 0;
+    unet_hook hooks[UNET_MAX_HOOKS];
+    for (const char *at = names;; at++) {
+        char name[2 * UNET_NAME_SIZE]; /* a longer one is cut, and is none all the same */
+        size_t length = strcspn(at, ",");
+        (void)snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name), at);
+        if (found == UNET_MAX_HOOKS) {
+            return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "more than %d hooks", UNET_MAX_HOOKS);
+        }
+        diffcut_status status = unet_plan_hook(plan, name, &hooks[found], diag);
+        if (status != DIFFCUT_OK) {
+            return status;
+        }
+        for (size_t i = 0; i < found; i++) {
+            if (strcmp(hooks[i].name, hooks[found].name) == 0) {
+                return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "hook %s is given twice", hooks[i].name);
+            }
+        }
+        found++;
+        at += length;
+        if (*at == '\0') {
+            break;
+        }
+    }
+    memcpy(out, hooks, found * sizeof *out);
+    *count = found;
+    return DIFFCUT_OK;
 }
 
 diffcut_status unet_plan_default_hook(const unet_plan *plan, unet_hook *out, diffcut_diagnostics *diag) {

@@ -13,6 +13,7 @@
 #include "nn/weights.h"
 
 #define UNET_NAME_SIZE 96
+#define UNET_MAX_HOOKS 64 /* of one run */
 
 typedef enum unet_step_kind {
     UNET_TIME, /* time embedding and added condition */
@@ -72,14 +73,31 @@ diffcut_status unet_plan_create(const unet_config *config, unet_plan *out, diffc
 /* Frees the list, not the weights. */
 void unet_plan_free(unet_plan *plan);
 
+/* A side of the grid after a downsampler: 3x3, stride 2, with one row of zeros on both sides (padding 1) or on the
+ * far side only (0). */
+uint32_t unet_halved(uint32_t side, uint32_t padding);
+
 /* The outputs that a step of this plan has. */
 const unet_output *unet_step_outputs(const unet_plan *plan, const unet_step *step, size_t *count);
 
 /* What each slot holds; unused slots are WEIGHT_FORM_ABSENT. */
 void unet_step_needs(const unet_plan *plan, const unet_step *step, weight_need needs[UNET_SLOTS]);
 
-/* The hook of this name; DIFFCUT_ERROR_ARGUMENT with the nearest names when there is none. */
+/* A side of the grid at a level, from the latent's side; 0 when that is too small. */
+uint32_t unet_plan_side(const unet_plan *plan, uint32_t level, uint32_t side);
+
+/* The hook of this name: diffusers' module name, its short form ("down" for "down_blocks", "blocks" for
+ * "transformer_blocks"), or a whole block ("down_blocks.1", its last module's output). DIFFCUT_ERROR_ARGUMENT with
+ * the nearest names when there is none, with the reason for a part of the network that has no grid or is not run. */
 diffcut_status unet_plan_hook(const unet_plan *plan, const char *name, unet_hook *out, diffcut_diagnostics *diag);
+
+/* The hooks of a list of names separated by commas, out[UNET_MAX_HOOKS], in the list's order.
+ * DIFFCUT_ERROR_ARGUMENT for one that is none or is given twice. */
+diffcut_status unet_plan_hooks(const unet_plan *plan, const char *names, unet_hook *out, size_t *count,
+                               diffcut_diagnostics *diag);
+
+/* Every hook in the order of computation; false past the end. */
+bool unet_plan_hook_at(const unet_plan *plan, size_t index, unet_hook *out);
 
 /* The paper's hook: self-attention of the last transformer block of the last attention, in the last block, or in the
  * one before where that is a plain DownBlock2D. DIFFCUT_ERROR_UNSUPPORTED when neither has attention. */

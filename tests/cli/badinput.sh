@@ -165,6 +165,15 @@ exits 1
 run small.png --hook no.such.module -o model
 exits 1
 mentions 'no.such.module'
+run features small.png --hook down.1.attentions.1.blocks.0.attn9 -o hook.npy
+is_failure 'diffcut: small.png: the UNet has no hook "down.1.attentions.1.blocks.0.attn9"; the nearest are: '"\
+down_blocks.1.attentions.1.transformer_blocks.0.attn1, down_blocks.1.attentions.1.transformer_blocks.0.attn2, \
+down_blocks.1.attentions.0.transformer_blocks.0.attn1"
+run features small.png --hook mid_block.attentions.0 -o hook.npy
+is_failure 'diffcut: small.png: "mid_block.attentions.0" cannot be a hook: only the encoder is run: conv_in and down_blocks'
+run features small.png --hook conv_in,conv_in -o hook.safetensors
+is_failure 'diffcut: small.png: hook conv_in is given twice'
+absent hook.npy hook.safetensors
 run features small.png --size native -o native.npy
 exits 0
 

@@ -42,6 +42,8 @@ expect '--tau --threads --tile --timestep' segment --t
 expect '--tau --threads --tile --timestep' rose.jpg --t
 expect '--tau --threads' cut --t
 expect 'auto dense' cut --eigen ''
+expect 'cpu cuda' segment --noise ''
+expect 'safetensors' features --format s
 expect 'antialias' segment --resample a
 expect 'cpu' segment --backend c
 expect 'coco' segment --outputs c

@@ -92,3 +92,75 @@ run cut f.npy -o reference.png --alpha 5 --tau 0.9 --reference
 exits 0
 run features small.png -o s.npy --size 64x32
 python 'assert b"(8, 16, " in open("s.npy", "rb").read(128), open("s.npy", "rb").read(128)'
+
+# Several timesteps and hooks: tensors of their own on their own grids, or side by side on the finest.
+several=(--timestep 20,300 --hook down.1.attentions.1.blocks.0.attn1,conv_in --size 64)
+run features small.png "${several[@]}" -o parts.safetensors
+exits 0
+says_nothing
+run features small.png "${several[@]}" -o parts.npy
+exits 0
+run features small.png "${several[@]}" -o - --format safetensors
+exits 0
+same parts.safetensors "$kept/out"
+run features small.png --size 64 --timestep 300 --hook conv_in -o one.npy
+exits 0
+python '
+import struct
+def npy(name):
+    data = open(name, "rb").read()
+    start = 10 + struct.unpack("<H", data[8:10])[0]
+    return eval(data[10:start])["shape"], data[start:]
+data = open("parts.safetensors", "rb").read()
+start = 8 + struct.unpack("<Q", data[:8])[0]
+header = json.loads(data[8:start])
+about = header.pop("__metadata__")
+module = "down_blocks.1.attentions.1.transformer_blocks.0.attn1"
+names = ["t20/" + module, "t20/conv_in", "t300/" + module, "t300/conv_in"]
+assert about["parts"] == ",".join(names), about
+assert about["image"] == "64x96" and about["timesteps"] == "20,300" and about["seed"] == "42", about
+assert sorted(header) == sorted(names), header
+assert about["grids"] == ",".join("%dx%d" % tuple(header[n]["shape"][:2]) for n in names), about
+shape, values = npy("parts.npy")
+fine = header["t20/conv_in"]["shape"]
+assert shape[:2] == tuple(fine[:2]) and shape[2] == sum(header[n]["shape"][2] for n in names), (shape, header)
+begin, end = header["t300/conv_in"]["data_offsets"]
+one_shape, one = npy("one.npy")
+assert one_shape == tuple(fine) and one == data[start + begin:start + end]
+assert values[-4 * fine[2]:] == one[-4 * fine[2]:]
+'
+# The other stream, the mean of draws, and one draw, which is the plain run.
+run features small.png --size 64 -o plain.npy
+run features small.png --size 64 --average 1 --noise cpu -o same.npy
+same plain.npy same.npy
+run features small.png --size 64 --average 3 -o mean.npy
+exits 0
+differ plain.npy mean.npy
+run features small.png --size 64 --noise cuda -o cuda.npy
+exits 0
+differ plain.npy cuda.npy
+
+# The hooks that are listed are taken.
+run model info --hooks --json
+exits 0
+python '
+hooks = json.loads(out)["hooks"]
+assert len(hooks) > 30 and all(h["channels"] > 0 and h["stride"] > 1 for h in hooks)
+open("hooks", "w").write(",".join(h["name"] for h in hooks))
+open("channels", "w").write(str(sum(h["channels"] for h in hooks)))
+'
+run features small.png --size 32 --hook "$(cat hooks)" -o all.npy
+exits 0
+check
+head -c 128 all.npy | grep -q ", $(cat channels))" || fail "not $(cat channels) channels: $(head -c 128 all.npy)"
+run model info --hooks
+exits 0
+check
+[ "$(awk '{print $1}' "$kept/out" | paste -sd,)" = "$(cat hooks)" ] || fail 'the two lists differ'
+run small.png --size 64 -o listed --timestep 20,300 --hook conv_in,down.1 --average 2 --noise cuda --outputs json
+exits 0
+python '
+settings = json.load(open("listed/small.json"))["settings"]
+assert settings["timesteps"] == [20, 300] and settings["hooks"] == ["conv_in", "down.1"], settings
+assert settings["average"] == 2 and settings["noise"] == "cuda", settings
+'

@@ -60,6 +60,13 @@ wrong '--timestep: -1 is outside 0 .. 999' --timestep -1
 wrong '--timestep: 1000 is outside 0 .. 999' --timestep 1000
 wrong "--timestep: '5.5' is not a whole number" --timestep 5.5
 wrong "--timestep: '99999999999999999999' is not a whole number" --timestep 99999999999999999999
+wrong "--timestep: '' is not a whole number" --timestep 50,
+wrong '--timestep: 50 is given twice' --timestep 50,300,50
+wrong '--timestep: 1000 is outside 0 .. 999' --timestep 50,1000
+wrong '--timestep: more than 16 values' --timestep "$(seq -s, 1 17)"
+wrong "--noise: 'gpu' is none of cpu|cuda" --noise gpu
+wrong '--average: 0 is outside 1 .. 1024' --average 0
+wrong '--average: 1025 is outside 1 .. 1024' --average 1025
 wrong "--seed: '-1' is not a whole number from 0 to 2^64 - 1" --seed -1
 wrong "--seed: '18446744073709551616' is not a whole number from 0 to 2^64 - 1" --seed 18446744073709551616
 wrong "--size: 'big' is neither a number of pixels, WIDTHxHEIGHT nor native" --size big
@@ -96,7 +103,9 @@ is_usage_error 'diffcut features: no photo given' features
 run features a.png b.png -o f.npy
 is_usage_error 'diffcut features: more than one photo given' features
 run features a.png
-is_usage_error 'diffcut features: -o F.npy is needed (- for standard output)' features
+is_usage_error 'diffcut features: -o F is needed (- for standard output)' features
+run features a.png -o f.npy --format png
+is_usage_error "diffcut features: --format: 'png' is none of npy|safetensors" features
 run cut -o x.png
 is_usage_error 'diffcut cut: no features given' cut
 run cut f.npy

@@ -120,12 +120,148 @@ static void test_a_network_without_attention_near_its_end_needs_a_named_hook(voi
     unet_plan_free(&plan);
 }
 
+static void make_plan(const char *text, unet_plan *plan) {
+    unet_config config;
+    diffcut_diagnostics diag;
+    read_config(text, &config);
+    assert_int_equal(unet_plan_create(&config, plan, &diag), DIFFCUT_OK);
+}
+
+static void test_short_names_and_whole_blocks_are_hooks(void **state) {
+    (void)state;
+    static const struct {
+        const char *given, *full;
+        uint32_t channels, level;
+    } names[] = {
+        {"down.2.attentions.1.blocks.0.attn1", "down_blocks.2.attentions.1.transformer_blocks.0.attn1", 1280, 2},
+        {"down.1.attentions.0.blocks.0.attn1.to_v", "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_v", 640,
+         1},
+        {"down_blocks.1.attentions.0.blocks.0.attn2.to_q",
+         "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_q", 640, 1},
+        {"down.0", "down_blocks.0.downsamplers.0", 320, 1},
+        {"down_blocks.2", "down_blocks.2.downsamplers.0", 1280, 3},
+        {"down_blocks.3", "down_blocks.3.resnets.1", 1280, 3},
+        {"conv_in", "conv_in", 320, 0},
+    };
+    unet_plan plan;
+    make_plan("{" SD1 "}", &plan);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        unet_hook hook;
+        diffcut_diagnostics diag;
+        if (unet_plan_hook(&plan, names[i].given, &hook, &diag) != DIFFCUT_OK) {
+            fail_msg("%s", diag.message);
+        }
+        assert_string_equal(hook.name, names[i].full);
+        assert_int_equal(hook.channels, names[i].channels);
+        assert_int_equal(hook.level, names[i].level);
+    }
+    unet_plan_free(&plan);
+}
+
+static void test_what_cannot_be_a_hook_is_refused_with_the_reason(void **state) {
+    (void)state;
+    static const struct {
+        const char *names, *message;
+    } wrong[] = {
+        {"mid_block.attentions.0", "cannot be a hook: only the encoder is run"},
+        {"up.1.attentions.0.blocks.0.attn1", "cannot be a hook: only the encoder is run"},
+        {"conv_out", "cannot be a hook: only the encoder is run"},
+        {"down.1.attentions.0.blocks.0.attn2.to_k", "it holds the text's tokens"},
+        {"down.1.attentions.0.blocks.0.attn2.to_v", "it holds the text's tokens"},
+        {"upper", "no hook \"upper\""},
+        {"time_embedding", "no hook \"time_embedding\""},
+        {"down_blocks.4", "no hook \"down_blocks.4\""},
+        {"down_blocks.", "no hook \"down_blocks.\""},
+        {"", "no hook \"\""},
+        {"conv_in,", "no hook \"\""},
+        {"conv_in, down_blocks.0", "no hook \" down_blocks.0\"; the nearest are: down_blocks.0."},
+        {"down.0,conv_in,down_blocks.0.downsamplers.0", "hook down_blocks.0.downsamplers.0 is given twice"},
+    };
+    unet_plan plan;
+    make_plan("{" SD1 "}", &plan);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        unet_hook hooks[UNET_MAX_HOOKS];
+        size_t count = 5;
+        diffcut_diagnostics diag;
+        assert_int_equal(unet_plan_hooks(&plan, wrong[i].names, hooks, &count, &diag), DIFFCUT_ERROR_ARGUMENT);
+        assert_int_equal(count, 5);
+        if (strstr(diag.message, wrong[i].message) == NULL) {
+            fail_msg("\"%s\" does not hold \"%s\"", diag.message, wrong[i].message);
+        }
+    }
+    unet_plan_free(&plan);
+}
+
+/* A list has an end: one hook more than there is room for, and one name longer than any. */
+static void test_lists_of_hooks_have_limits(void **state) {
+    (void)state;
+    unet_plan plan;
+    unet_hook hooks[UNET_MAX_HOOKS];
+    size_t count;
+    diffcut_diagnostics diag;
+    char list[(UNET_MAX_HOOKS + 1) * UNET_NAME_SIZE] = "";
+    make_plan("{" SDXL ",\"transformer_layers_per_block\":[1,2,10]}", &plan);
+    size_t used = 0;
+    for (size_t i = 0; i < UNET_MAX_HOOKS; i++) {
+        unet_hook hook;
+        assert_true(unet_plan_hook_at(&plan, i, &hook));
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? "," : "", hook.name);
+    }
+    assert_int_equal(unet_plan_hooks(&plan, list, hooks, &count, &diag), DIFFCUT_OK);
+    assert_int_equal(count, UNET_MAX_HOOKS);
+    (void)snprintf(list + used, sizeof list - used, ",conv_in");
+    assert_int_equal(unet_plan_hooks(&plan, list, hooks, &count, &diag), DIFFCUT_ERROR_ARGUMENT);
+    assert_non_null(strstr(diag.message, "more than 64 hooks"));
+    memset(list, 'd', sizeof list - 1);
+    list[sizeof list - 1] = '\0';
+    assert_int_equal(unet_plan_hooks(&plan, list, hooks, &count, &diag), DIFFCUT_ERROR_ARGUMENT);
+    unet_plan_free(&plan);
+}
+
+static void test_every_listed_hook_is_found_by_its_name(void **state) {
+    (void)state;
+    unet_plan plan;
+    unet_hook hook;
+    size_t count = 0;
+    make_plan("{" SD1 "}", &plan);
+    for (; unet_plan_hook_at(&plan, count, &hook); count++) {
+        unet_hook same;
+        diffcut_diagnostics diag;
+        assert_int_equal(unet_plan_hook(&plan, hook.name, &same, &diag), DIFFCUT_OK);
+        assert_string_equal(same.name, hook.name);
+        assert_int_equal(same.step, hook.step);
+    }
+    assert_true(count > 100);
+    assert_false(unet_plan_hook_at(&plan, SIZE_MAX, &hook));
+    unet_plan_free(&plan);
+}
+
+static void test_sides_round_up_at_each_level(void **state) {
+    (void)state;
+    unet_plan plan;
+    make_plan("{" SD1 "}", &plan);
+    assert_int_equal(unet_plan_side(&plan, 0, 7), 7);
+    assert_int_equal(unet_plan_side(&plan, 1, 7), 4);
+    assert_int_equal(unet_plan_side(&plan, 2, 64), 16);
+    assert_int_equal(unet_plan_side(&plan, 3, 1), 1);
+    unet_plan_free(&plan);
+    make_plan("{" SD1 ",\"downsample_padding\":0}", &plan);
+    assert_int_equal(unet_plan_side(&plan, 1, 8), 4);
+    assert_int_equal(unet_plan_side(&plan, 3, 1), 0);
+    unet_plan_free(&plan);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_families_and_hooks_come_from_the_configuration),
         cmocka_unit_test(test_heads_are_attention_head_dim_unless_num_attention_heads_is_given),
         cmocka_unit_test(test_absent_keys_have_the_defaults_of_diffusers),
         cmocka_unit_test(test_a_network_without_attention_near_its_end_needs_a_named_hook),
+        cmocka_unit_test(test_short_names_and_whole_blocks_are_hooks),
+        cmocka_unit_test(test_what_cannot_be_a_hook_is_refused_with_the_reason),
+        cmocka_unit_test(test_lists_of_hooks_have_limits),
+        cmocka_unit_test(test_every_listed_hook_is_found_by_its_name),
+        cmocka_unit_test(test_sides_round_up_at_each_level),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
