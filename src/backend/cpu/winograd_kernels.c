@@ -13,18 +13,22 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
 #else
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL _Pragma("GCC unroll 32")
 #endif
 
-/* A block of ROWS x 2 vectors of sums fills the registers: 32 with AVX-512, else 16. */
+/* A block of ROWS x 2 vectors of sums fills the registers: 32 with AVX-512 and on arm64, else 16. */
 #if defined(__AVX512F__)
 #define ROWS 14
+#elif defined(__aarch64__)
+#define ROWS 12
 #else
 #define ROWS 6
 #endif
@@ -37,6 +41,8 @@ INLINE vfloat multiply_add(vfloat a, vfloat b, vfloat c) {
     return (vfloat)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 #elif defined(__AVX2__)
     return (vfloat)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+    return (vfloat)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #else
     return a * b + c;
 #endif
@@ -201,25 +207,29 @@ INLINE void transform_input(const points *form, size_t channels, const float *co
 
 /* ------------------------------------------------------------------------------------------------- products */
 
-/* m (ROWS, COLS) = v (depth / LANES, ROWS, LANES) * u (depth, COLS), in registers. */
-INLINE void multiply_block(size_t depth, const float *v, const float *u, float *m) {
+/* One chain of sums takes at most this many channels; the chains are then added up. A chain's rounding error grows
+ * with its length, and the output transform amplifies it. */
+#define CHAIN 64
+
+/* m (ROWS, COLS) = v (depth / LANES, ROWS, LANES) * u (depth, COLS), plus m unless it is the first; in registers. */
+INLINE void multiply_block(size_t depth, bool first, const float *v, const float *u, float *m) {
     vfloat sums[ROWS][PANEL_VECTORS] = {{{0.0F}}};
     for (size_t k = 0; k < depth; k += LANES) {
         for (size_t lane = 0; lane < LANES; lane++) {
-            vfloat first = vector_load(u, LANES, 0.0F);
-            vfloat second = vector_load(u + LANES, LANES, 0.0F);
+            vfloat left = vector_load(u, LANES, 0.0F);
+            vfloat right = vector_load(u + LANES, LANES, 0.0F);
             UNROLL for (size_t row = 0; row < ROWS; row++) {
                 vfloat value = vector_all(v[row * LANES + lane]);
-                sums[row][0] = multiply_add(value, first, sums[row][0]);
-                sums[row][1] = multiply_add(value, second, sums[row][1]);
+                sums[row][0] = multiply_add(value, left, sums[row][0]);
+                sums[row][1] = multiply_add(value, right, sums[row][1]);
             }
             u += COLS;
         }
         v += ROWS * LANES;
     }
-    UNROLL for (size_t row = 0; row < ROWS; row++) {
-        vector_store(m + row * COLS, LANES, sums[row][0]);
-        vector_store(m + row * COLS + LANES, LANES, sums[row][1]);
+    UNROLL for (size_t i = 0; i < ROWS * PANEL_VECTORS; i++) {
+        vfloat sum = sums[i / PANEL_VECTORS][i % PANEL_VECTORS];
+        vector_store(m + i * LANES, LANES, first ? sum : sum + vector_load(m + i * LANES, LANES, 0.0F));
     }
 }
 
@@ -227,8 +237,11 @@ static void multiply(size_t depth, size_t groups, size_t panels, const float *v,
                      float *m, size_t m_panel) {
     for (size_t group = 0; group < groups; group++) {
         for (size_t panel = 0; panel < panels; panel++) {
-            multiply_block(depth, v + group * ROWS * depth, u + panel * u_panel,
-                           m + panel * m_panel + group * ROWS * COLS);
+            float *to = m + panel * m_panel + group * ROWS * COLS;
+            for (size_t k = 0; k < depth; k += CHAIN) {
+                multiply_block(depth - k < CHAIN ? depth - k : CHAIN, k == 0, v + (group * depth + k) * ROWS,
+                               u + panel * u_panel + k * COLS, to);
+            }
         }
     }
 }
