@@ -13,7 +13,6 @@
 #include "backend/cpu/winograd.h"
 #include "backend/fixture.h"
 
-#include "core/memory.h"
 #include "core/parallel.h"
 #include "core/random.h"
 
@@ -120,15 +119,16 @@ static void time_layer(side *s, const layer *l, double best[WINOGRAD_FORMS], dou
     inputs_destroy(&inputs);
 }
 
-static void bench_speed(side *s) {
+/* only: a layer to measure instead of the table, or NULL. */
+static void bench_speed(side *s, const layer *only) {
     double totals[WINOGRAD_FORMS + 1] = {0.0};
     (void)printf("%-22s %8s", "layer", "peak");
     for (int form = 0; form < WINOGRAD_FORMS; form++) {
         (void)printf(" | %8s: ms  GFLOP/s ratio", form_names[form]);
     }
     (void)printf("\n");
-    for (size_t i = 0; i < LAYERS; i++) {
-        const layer *l = &layers[i];
+    for (size_t i = 0; i < (only != NULL ? 1 : LAYERS); i++) {
+        const layer *l = only != NULL ? only : &layers[i];
         op_case k = case_of(l, l->size);
         double best[WINOGRAD_FORMS];
         double peak;
@@ -265,7 +265,14 @@ int main(int argc, char **argv) {
     } else if (strcmp(what, "memory") == 0) {
         show_memory(&s);
     } else {
-        bench_speed(&s);
+        layer only = {0, 0, 0, 1};
+        if (argc == 5) {
+            only.size = (uint32_t)strtoul(argv[2], NULL, 10);
+            only.in = (uint32_t)strtoul(argv[3], NULL, 10);
+            only.out = (uint32_t)strtoul(argv[4], NULL, 10);
+        }
+        bool valid = only.size > 0 && only.in > 0 && only.out > 0;
+        bench_speed(&s, valid ? &only : NULL);
     }
     side_close(&s);
     return EXIT_SUCCESS;

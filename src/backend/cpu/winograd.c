@@ -12,7 +12,7 @@
 #include "core/memory.h"
 #include "core/parallel.h"
 
-#define BLOCK_TILES 84 /* of a block, at most: a multiple of every table's rows */
+#define BLOCK_TILES 168 /* of a block, at most: a multiple of every table's rows */
 #define BLOCK_FLOATS                                                                                                 \
     2097152                /* of v in a block, about: large enough to read u seldom, and small enough for the cache */
 #define STEP_FLOATS 131072 /* of m in a step, about: half of a usual second-level cache */
