@@ -32,6 +32,12 @@ static size_t min_size(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
+/* By what each form costs and gives, from bench_winograd. Over the networks' layers and normal inputs, which are the
+ * worst kind, the root mean square error is 3.5e-7 of the result's for the direct convolution, at most 1e-6 for
+ * F(4x4) up to 640 channels and 3.5e-6 (largest element 5e-5) for F(6x6) up to 256; the golden files allow a
+ * network's output 5e-4. F(6x6) weights take 7.1 times the direct ones' memory and F(4x4) 4 times: 16 and 9 MiB for
+ * 256 -> 256 channels, 100 and 56 MiB for 640 -> 640. Layers of more channels than that stand on grids so small (32 x
+ * 32 at 1280 channels) that reading 225 MiB of weights for 64 tiles eats up half of what F(4x4) saves. */
 winograd_form winograd_choose(uint32_t in, uint32_t out) {
     size_t products = (size_t)in * out;
     if (in < 16 || out < 16) {

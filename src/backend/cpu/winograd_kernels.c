@@ -19,7 +19,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
-#define UNROLL _Pragma("unroll")
+#define UNROLL /* unrolls loops of constant length by itself */
 #else
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
