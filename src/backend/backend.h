@@ -73,6 +73,7 @@ typedef struct weight_source {
     dtype bias_type;
     const void *bias; /* NULL: none */
     uint32_t out, in, kernel_h, kernel_w;
+    uint32_t stride; /* convolution: the only stride it will be used with, which may save memory; 0: any */
 } weight_source;
 
 typedef struct conv_geometry {

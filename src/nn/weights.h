@@ -25,6 +25,7 @@ typedef struct weight_need {
         WEIGHT_FORM_NORM        /* (out) and (out) */
     } form;
     uint32_t out, in; /* of each part */
+    uint32_t stride;  /* the convolution's; 0: not known, which costs a backend memory */
     bool bias;
 } weight_need;
 

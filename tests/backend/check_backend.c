@@ -40,8 +40,19 @@ typedef struct checker {
 
 /* ------------------------------------------------------------------------------------------------- one case */
 
+/* Winograd's convolution, which the cpu backend uses for 3x3 kernels of stride 1 between 16 channels and more: its
+ * transforms amplify the rounding of the sums. Measured 3.2e-5 over these cases; with denormals, whose rounding is
+ * absolute, 3e-4. */
+#define WINOGRAD_CHANNELS 16
+#define WINOGRAD_TOLERANCE 6e-5
+#define WINOGRAD_DENORMAL_TOLERANCE 6e-4
+
 /* A score's rounding error grows with its size, and exp passes it on. */
 static double tolerance_of(const op_case *k) {
+    if (k->op == OP_CONV2D && k->kernel_h == 3 && k->kernel_w == 3 && k->geometry.stride == 1 &&
+        k->c >= WINOGRAD_CHANNELS && k->out >= WINOGRAD_CHANNELS) {
+        return k->flavour == FLAVOUR_DENORMAL ? WINOGRAD_DENORMAL_TOLERANCE : WINOGRAD_TOLERANCE;
+    }
     return tolerances[k->op] * (k->sharpness > 1.0F ? (double)k->sharpness : 1.0);
 }
 

@@ -84,7 +84,7 @@ double case_flops(const op_case *k) {
 }
 
 void case_describe(const op_case *k, char *text, size_t size) {
-    static const char *const acts[] = {"", " silu", " gelu", " quick_gelu", " geglu"};
+    static const char *const acts[] = {"", " silu", " gelu", " relu", " quick_gelu", " geglu"};
     static const char *const flavours[] = {"", " denormal", " huge", " offset", " constant"};
     static const char *const residuals[] = {"", " residual", " residual=y"};
     char shape[96];

@@ -10,6 +10,7 @@ static diffcut_status cpu_open(backend **out, diffcut_diagnostics *diag) {
     }
     self->head.ops = &backend_cpu_ops;
     self->kernels = SIMD_PICK(cpu_kernels_table, cpu_best_level());
+    self->winograd = SIMD_PICK(winograd_kernels_table, cpu_best_level());
     *out = &self->head;
     return DIFFCUT_OK;
 }

@@ -8,11 +8,13 @@
 #define DIFFCUT_BACKEND_CPU_CPU_H
 
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/winograd_kernels.h"
 #include "backend/host.h"
 
 typedef struct cpu_backend {
     backend head;
     const cpu_kernels *kernels; /* of the processor's instruction set */
+    const winograd_kernels *winograd;
 } cpu_backend;
 
 struct backend_stream {
@@ -28,6 +30,8 @@ typedef struct cpu_weight {
     size_t bytes;
     float *data; /* linear: (in, out); convolution: (kernel_h, kernel_w, in, out); norm: gamma (out) */
     float *bias; /* (out), beta, or NULL */
+    winograd_form form;
+    float *winograd; /* convolution with a form: its transformed weights, see winograd_kernels.h */
 } cpu_weight;
 
 static inline const cpu_weight *cpu_weight_of(const backend_weight *weight) {
@@ -37,6 +41,9 @@ static inline const cpu_weight *cpu_weight_of(const backend_weight *weight) {
 /* weight.c */
 diffcut_status cpu_weight_create(backend *self, const weight_source *source, backend_weight **out,
                                  diffcut_diagnostics *diag);
+/* The same, for tests that ask for a form instead of winograd_choose's. Only 3x3 convolutions have one. */
+diffcut_status cpu_weight_create_form(backend *self, const weight_source *source, winograd_form form,
+                                      backend_weight **out, diffcut_diagnostics *diag);
 void cpu_weight_destroy(backend_weight *weight);
 size_t cpu_weight_bytes(const backend_weight *weight);
 

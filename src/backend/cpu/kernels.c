@@ -7,23 +7,6 @@ static inline size_t lanes_at(size_t i, size_t count) {
     return count - i < LANES ? count - i : LANES;
 }
 
-static inline vfloat activate(activation act, vfloat v) {
-    switch (act) {
-    case ACTIVATION_SILU:
-        return vector_swish(v, 1.0F);
-    case ACTIVATION_RELU:
-        return vector_max(v, (vfloat){0.0F});
-    case ACTIVATION_QUICK_GELU:
-        return vector_swish(v, 1.702F);
-    case ACTIVATION_GELU:
-    case ACTIVATION_GEGLU: /* refused by the shape checks outside of gate() */
-        return vector_gelu(v);
-    case ACTIVATION_NONE:
-        break;
-    }
-    return v;
-}
-
 static void finish(size_t count, const float *x, const float *a, const float *b, activation act,
                    const float *residual, float *y) {
     for (size_t i = 0; i < count; i += LANES) {
@@ -35,7 +18,7 @@ static void finish(size_t count, const float *x, const float *a, const float *b,
         if (b != NULL) {
             v += vector_load(b + i, n, 0.0F);
         }
-        v = activate(act, v);
+        v = vector_activate(act, v);
         if (residual != NULL) {
             v += vector_load(residual + i, n, 0.0F);
         }
@@ -66,7 +49,7 @@ static void normalize(size_t count, const float *x, const float *mean, const flo
     for (size_t i = 0; i < count; i += LANES) {
         size_t n = lanes_at(i, count);
         vfloat v = (vector_load(x + i, n, 0.0F) - vector_load(mean + i, n, 0.0F)) * vector_load(factor + i, n, 0.0F);
-        vector_store(y + i, n, activate(act, v + vector_load(shift + i, n, 0.0F)));
+        vector_store(y + i, n, vector_activate(act, v + vector_load(shift + i, n, 0.0F)));
     }
 }
 

@@ -5,11 +5,12 @@
  * those of a 1x1 convolution with stride 1. Another convolution's rows are gathered patches (implicit GEMM): a block
  * of positions and a few kernel taps at a time, never the whole matrix. A tile's product stays in its worker's
  * scratch, in cache, until bias, time embedding, activation and residual have been applied on the way to y. See
- * cpu.h; a second kind of convolution (Winograd) takes its place beside cpu_conv2d.
+ * cpu.h. Most 3x3 convolutions of stride 1 go to winograd.c instead.
  */
 #include "backend/cpu/cpu.h"
 
 #include "backend/cpu/gather.h"
+#include "backend/cpu/winograd.h"
 #include "core/gemm.h"
 #include "core/parallel.h"
 
@@ -191,6 +192,9 @@ diffcut_status cpu_conv2d(backend_stream *stream, const tensor *x, const backend
     diffcut_status status = backend_check_conv2d(x, weight, geometry, tail, y, diag);
     if (status != DIFFCUT_OK) {
         return status;
+    }
+    if (cpu_weight_of(weight)->form != WINOGRAD_NONE && geometry->stride == 1) {
+        return winograd_conv2d(stream, x, cpu_weight_of(weight), geometry, tail, y, diag);
     }
     product_task task = task_of(stream, x, weight, tail, y);
     bool direct = task.taps == 1 && geometry->stride == 1 && y->h == x->h && y->w == x->w && geometry->pad_top == 0 &&

@@ -2,10 +2,12 @@
  * vector.h - one vector of floats of the instruction set being compiled for, in GCC's vector extension, and the
  * transcendental functions that activations and softmax need. No intrinsics: the same source serves every level.
  *
- * Only for files built by diffcut_simd_source (kernels.c).
+ * Only for files built by diffcut_simd_source (kernels.c, winograd_kernels.c).
  */
 #ifndef DIFFCUT_BACKEND_CPU_VECTOR_H
 #define DIFFCUT_BACKEND_CPU_VECTOR_H
+
+#include "backend/backend.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -115,6 +117,23 @@ static inline vfloat vector_gelu(vfloat x) {
     p = p * t + 0x1.a5ce94p-4F;
     p = p * t + 0x1.a90192p-4F;
     return positive - a * (vector_exp(-0.5F * a * a) * (t * p));
+}
+
+static inline vfloat vector_activate(activation act, vfloat v) {
+    switch (act) {
+    case ACTIVATION_SILU:
+        return vector_swish(v, 1.0F);
+    case ACTIVATION_RELU:
+        return vector_max(v, (vfloat){0.0F});
+    case ACTIVATION_QUICK_GELU:
+        return vector_swish(v, 1.702F);
+    case ACTIVATION_GELU:
+    case ACTIVATION_GEGLU: /* refused by the shape checks outside of gate() */
+        return vector_gelu(v);
+    case ACTIVATION_NONE:
+        break;
+    }
+    return v;
 }
 
 #endif
