@@ -70,7 +70,7 @@ _diffcut() {
             refine) options="--output --force --max-pixels $refinement --threads $says" ;;
             model) options="--json --backend $says" ;;
             bench)
-                options="--synthetic --repeat --json $input $features $cut --refine --no-refine $refinement --model
+                options="--synthetic --repeat --operations --json $input $features $cut --refine --no-refine $refinement --model
                     --backend --threads $says"
                 ;;
             *) options='--help --version' ;;

@@ -14,6 +14,7 @@
 #include "commands.h"
 #include "engine.h"
 #include "interrupt.h"
+#include "operations.h"
 #include "photo.h"
 #include "progress.h"
 #include "values.h"
@@ -27,6 +28,7 @@ typedef struct bench_options {
     console says;
     bench_size synthetic;
     uint32_t repeat;
+    bool each;
     bool json;
 } bench_options;
 
@@ -47,6 +49,8 @@ static const option bench_rows[] = {
      AT(synthetic), 0, 0, NULL, parse_synthetic},
     {'n', "repeat", "N", "1 .. 10000 counted runs after the first; default 5", OPTION_UNSIGNED, AT(repeat), 1, 10000,
      NULL, NULL},
+    {0, "operations", NULL, "a row for every shape of the networks' operations, not only for every kind", OPTION_SET,
+     AT(each), 0, 0, NULL, NULL},
     {0, "json", NULL, "as one JSON object", OPTION_SET, AT(json), 0, 0, NULL, NULL},
     {0},
 };
@@ -90,6 +94,8 @@ typedef struct bench_run {
     double model_open;
     double first[ROW_COUNT]; /* seconds */
     double *times;           /* [repeat][ROW_COUNT] seconds */
+    operations done;         /* the networks', of the counted runs */
+    double peak;             /* operations a second */
 } bench_run;
 
 /* Discs of different colours on a gradient with a little noise: something to segment, the same on every machine. */
@@ -229,7 +235,7 @@ static void add_threads(const bench_options *o, text *out) {
     text_print(out, " on %d processors", processors());
 }
 
-static void report_people(const bench_run *b, double *column, text *out) {
+static void report_people(bench_run *b, double *column, text *out) {
     diffcut_model_info info;
     diffcut_model_get_info(b->engine->model, &info);
     char processor[128];
@@ -247,10 +253,12 @@ static void report_people(const bench_run *b, double *column, text *out) {
         text_print(out, "%-10s %10.2f %10.2f %10.2f %10.2f\n", row_name(row), b->first[row] * 1e3, s.median, s.least,
                    s.most);
     }
+    text_print(out, "\nproducts reach at most %.1f GFLOP/s here (the peak), measured in this run\n", b->peak * 1e-9);
+    operations_table(&b->done, b->options->repeat, b->peak, b->options->each, out);
     text_print(out, "\npeak memory %.1f MiB\n", peak_megabytes());
 }
 
-static void report_json(const bench_run *b, double *column, text *out) {
+static void report_json(bench_run *b, double *column, text *out) {
     diffcut_model_info info;
     diffcut_model_get_info(b->engine->model, &info);
     char processor[128];
@@ -282,7 +290,11 @@ static void report_json(const bench_run *b, double *column, text *out) {
         json_real(out, s.most, 6);
         text_add(out, "}");
     }
-    text_add(out, "}, \"peak_memory_mib\": ");
+    text_add(out, "}, \"peak_gflops\": ");
+    json_real(out, b->peak * 1e-9, 6);
+    text_add(out, ", \"operations\": ");
+    operations_json(&b->done, b->options->repeat, b->peak, out);
+    text_add(out, ", \"peak_memory_mib\": ");
     json_real(out, peak_megabytes(), 6);
     text_add(out, "}\n");
 }
@@ -302,8 +314,15 @@ static int measure(bench_run *b) {
     if (status == EXIT_DONE) {
         status = time_once(b, b->first);
     }
+    operations_free(&b->done); /* the first run is not counted */
     for (uint32_t i = 0; i < o->repeat && status == EXIT_DONE; i++) {
         status = interrupt_requested() ? interrupt_exit_code() : time_once(b, b->times + (size_t)i * ROW_COUNT);
+    }
+    if (status == EXIT_DONE && b->done.failed) {
+        status = engine_failed(&o->says, NULL, "out of memory");
+    }
+    if (status == EXIT_DONE && diffcut_session_peak(b->engine->session, &b->peak) != DIFFCUT_OK) {
+        status = engine_failed(&o->says, NULL, diffcut_session_message(b->engine->session));
     }
     if (status == EXIT_DONE) {
         text out = {0};
@@ -315,6 +334,7 @@ static int measure(bench_run *b) {
         (void)fputs(text_string(&out), stdout);
         text_free(&out);
     }
+    operations_free(&b->done);
     free(column);
     free(b->times);
     diffcut_image_free(&b->image);
@@ -356,7 +376,11 @@ static int run_bench(const command *self, int argc, char **argv) {
     }
     b.model_open = progress_clock() - opening;
     if (status < 0) {
-        status = engine_start(&e, &options.settings, NULL, &options.says);
+        diffcut_session_settings callbacks;
+        diffcut_session_settings_init(&callbacks);
+        callbacks.operation = operations_add;
+        callbacks.operation_user = &b.done;
+        status = engine_start(&e, &options.settings, &callbacks, &options.says);
     }
     if (status < 0) {
         b.path = photos.count == 1 ? photos.items[0] : NULL;
@@ -370,8 +394,9 @@ static int run_bench(const command *self, int argc, char **argv) {
 const command command_bench = {
     "bench",
     "[OPTION]... [PHOTO]",
-    "the time of each stage on this machine",
-    "Segments one photo again and again and shows the time of each stage, the whole and the peak memory.",
+    "the time of each stage and operation on this machine",
+    "Segments one photo again and again and shows the time of each stage and the whole, the networks' operations "
+    "beside the most that products reach on this machine, and the peak memory.",
     groups,
     run_bench,
 };

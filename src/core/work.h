@@ -19,6 +19,8 @@ typedef struct work {
     void *progress_user;
     diffcut_dump_fn dump; /* may be NULL */
     void *dump_user;
+    diffcut_operation_fn operation; /* may be NULL */
+    void *operation_user;
 } work;
 
 /* Seconds of a clock that only goes forward. */
