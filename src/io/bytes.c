@@ -56,6 +56,24 @@ void bytes_number(bytes *sink, uint64_t number) {
     bytes_append(sink, digits, (size_t)length);
 }
 
+void bytes_items32(bytes *sink, const void *items, size_t count) {
+    size_t size;
+    if (!mem_mul(count, 4, &size)) {
+        sink->wanted = SIZE_MAX;
+        return;
+    }
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    bytes_append(sink, items, size);
+#else
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, (const uint8_t *)items + i * 4, sizeof bits);
+        bits = __builtin_bswap32(bits);
+        bytes_append(sink, &bits, sizeof bits);
+    }
+#endif
+}
+
 /* Length of the valid UTF-8 sequence at text (RFC 3629: shortest form, no surrogates, at most U+10FFFF); 0 when the
  * first byte starts none. Reads no further than the terminating NUL, which is never a continuation byte. */
 static size_t utf8_length(const uint8_t *text) {

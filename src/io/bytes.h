@@ -2,7 +2,8 @@
  * bytes.h - a growing run of bytes, the sink of every encoder.
  *
  * Failure is sticky: once an allocation fails, appending does nothing, and bytes_finish reports it. So an encoder
- * appends freely and checks once. Called by png, npy, coco.
+ * appends freely and checks once. Called by png, npy, coco,
+ * safetensors_write.
  */
 #ifndef DIFFCUT_IO_BYTES_H
 #define DIFFCUT_IO_BYTES_H
@@ -23,6 +24,9 @@ bool bytes_reserve(bytes *sink, size_t more);
 void bytes_append(bytes *sink, const void *data, size_t size);
 void bytes_text(bytes *sink, const char *text);
 void bytes_number(bytes *sink, uint64_t number);
+
+/* count values of 32 bits (float, int32), little-endian whatever the machine. */
+void bytes_items32(bytes *sink, const void *items, size_t count);
 
 /* A JSON string with its quotes. Each byte that is not part of valid UTF-8 becomes U+FFFD, so the result is valid
  * JSON whatever a file is called. */

@@ -43,20 +43,6 @@ static void append_header(bytes *sink, const char *descr, const size_t *shape, s
     bytes_append(sink, text, padded);
 }
 
-/* 32-bit items, little-endian whatever the machine. */
-static void append_items(bytes *sink, const void *items, size_t count) {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    bytes_append(sink, items, count * 4);
-#else
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, (const uint8_t *)items + i * 4, sizeof bits);
-        bits = __builtin_bswap32(bits);
-        bytes_append(sink, &bits, sizeof bits);
-    }
-#endif
-}
-
 static diffcut_status encode_array(const char *descr, const void *items, const size_t *shape, size_t rank,
                                    diffcut_buffer *out, diffcut_diagnostics *diag) {
     size_t count = 1;
@@ -72,7 +58,7 @@ static diffcut_status encode_array(const char *descr, const void *items, const s
     bytes sink = {0};
     (void)bytes_reserve(&sink, NPY_PREFIX + NPY_DICTIONARY + NPY_ALIGNMENT + size);
     append_header(&sink, descr, shape, rank);
-    append_items(&sink, items, count);
+    bytes_items32(&sink, items, count);
     return bytes_finish(&sink, "the npy file", out, diag);
 }
 

@@ -115,7 +115,7 @@ diffcut_status encode_features(const diffcut_model *model, backend_stream *strea
                               .time_ids = time_ids};
     work user = *w; /* the tap's user pointer is not const */
     status =
-        unet_encode(model->network, stream, w, &input, &where, work_dumps(w) ? dump_module : NULL, &user, &result);
+        unet_encode(model->network, stream, w, &input, &where, 1, work_dumps(w) ? dump_module : NULL, &user, &result);
     if (status != DIFFCUT_OK) {
         goto cleanup;
     }

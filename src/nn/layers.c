@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 static bool going(const layers *l) {
-    return l->status == DIFFCUT_OK;
+    return l->status == DIFFCUT_OK && !l->done;
 }
 
 void layers_end(layers *l) {

@@ -23,6 +23,7 @@ typedef struct layers {
     layer_tap_fn tap; /* may be NULL */
     void *tap_user;
     diffcut_status status; /* of the first operation that failed; start with DIFFCUT_OK */
+    bool done;             /* set when all that was asked for is there: the rest does nothing */
     float *host;           /* a module's output on its way to the tap */
     size_t host_elements;
 } layers;

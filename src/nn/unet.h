@@ -55,9 +55,11 @@ typedef struct unet_features {
     uint32_t h, w, c;
 } unet_features;
 
-/* Runs the encoder to the hook, whose steps are prepared in network and context. tap may be NULL. NaN or infinity in
- * the features is DIFFCUT_ERROR_NUMERIC and names the first module that made it. */
+/* Runs the encoder once, to the last of the hooks, whose steps are prepared in network and context; out[i] is hook
+ * i's output. No hook is given twice. tap may be NULL. NaN or infinity in the features is DIFFCUT_ERROR_NUMERIC and
+ * names the first module that made it. */
 diffcut_status unet_encode(const unet *self, backend_stream *stream, const work *w, const unet_input *input,
-                           const unet_hook *hook, layer_tap_fn tap, void *tap_user, unet_features *out);
+                           const unet_hook *hooks, size_t hook_count, layer_tap_fn tap, void *tap_user,
+                           unet_features *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* unet_internal.h - the insides shared by unet.c (life, weights, context) and unet_encode.c (the run). */
+/* unet_internal.h - the insides shared by unet.c (life, weights, context) and the run (unet_run.h). */
 #ifndef DIFFCUT_NN_UNET_INTERNAL_H
 #define DIFFCUT_NN_UNET_INTERNAL_H
 

@@ -98,6 +98,10 @@ void unet_plan_free(unet_plan *plan) {
     *plan = (unet_plan){0};
 }
 
+uint32_t unet_halved(uint32_t side, uint32_t padding) {
+    return (side + 1 + padding - 3) / 2 + 1;
+}
+
 /* ------------------------------------------------------------------------------------------------- weights */
 
 static weight_need linear(const char *part, uint32_t out, uint32_t in, bool bias) {
@@ -200,8 +204,11 @@ static const unet_output resnet_outputs[] = {
     {"", true},       {".norm1", true}, {".conv1", true},        {".time_emb_proj", false},
     {".norm2", true}, {".conv2", true}, {".conv_shortcut", true}};
 static const unet_output transformer_in_outputs[] = {{".norm", true}, {".proj_in", true}};
-static const unet_output self_attention_outputs[] = {{".attn1", true}};
-static const unet_output cross_attention_outputs[] = {{".attn2", true}};
+/* The attention itself is first: it is what unet_plan_default_hook takes. */
+static const unet_output self_attention_outputs[] = {
+    {".attn1", true}, {".attn1.to_q", true}, {".attn1.to_k", true}, {".attn1.to_v", true}};
+/* to_k and to_v hold the text's tokens and are computed once a prompt. */
+static const unet_output cross_attention_outputs[] = {{".attn2", true}, {".attn2.to_q", true}};
 static const unet_output feed_forward_outputs[] = {{".ff", true}, {"", true}};
 
 #define OUTPUTS(table)                                                                                               \

@@ -72,6 +72,10 @@ diffcut_status unet_plan_create(const unet_config *config, unet_plan *out, diffc
 /* Frees the list, not the weights. */
 void unet_plan_free(unet_plan *plan);
 
+/* A side of the grid after a downsampler: 3x3, stride 2, with one row of zeros on both sides (padding 1) or on the
+ * far side only (0). */
+uint32_t unet_halved(uint32_t side, uint32_t padding);
+
 /* The outputs that a step of this plan has. */
 const unet_output *unet_step_outputs(const unet_plan *plan, const unet_step *step, size_t *count);
 

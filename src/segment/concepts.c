@@ -19,7 +19,7 @@
 #include "segment/features.h"
 #include "segment/label_set.h"
 #include "segment/labels.h"
-#include "segment/upsample.h"
+#include "core/upsample.h"
 
 #include <math.h>
 #include <string.h>

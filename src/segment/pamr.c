@@ -24,7 +24,7 @@
 #include "segment/median.h"
 #include "segment/pamr_tiles.h"
 #include "segment/pamr_vote.h"
-#include "segment/upsample.h"
+#include "core/upsample.h"
 
 #include <string.h>
 

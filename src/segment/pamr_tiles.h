@@ -11,7 +11,7 @@
 
 #include "core/work.h"
 #include "segment/pamr_kernel.h"
-#include "segment/upsample.h"
+#include "core/upsample.h"
 
 #define PAMR_BATCH 64 /* bits of a word */
 

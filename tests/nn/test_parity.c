@@ -123,7 +123,8 @@ static void check_picture(const diffcut_model *model, backend_stream *stream, co
     end.suffix = unet_step_outputs(plan, step, &outputs)[0].suffix;
     comparison with = {.picture = picture};
     unet_features features;
-    diffcut_status status = unet_encode(model->network, stream, &w, &input, &end, compare_module, &with, &features);
+    diffcut_status status =
+        unet_encode(model->network, stream, &w, &input, &end, 1, compare_module, &with, &features);
     if (status != DIFFCUT_OK) {
         fail_msg("picture %c: %s", picture, diag.message);
     }
@@ -134,7 +135,7 @@ static void check_picture(const diffcut_model *model, backend_stream *stream, co
     }
     assert_int_equal(with.compared, golden_modules(picture));
 
-    status = unet_encode(model->network, stream, &w, &input, &model->hook, NULL, NULL, &features);
+    status = unet_encode(model->network, stream, &w, &input, &model->hook, 1, NULL, NULL, &features);
     if (status != DIFFCUT_OK) {
         fail_msg("picture %c: %s", picture, diag.message);
     }

@@ -2,7 +2,7 @@
 #include "segment/concepts.h"
 
 #include "refine_fixture.h"
-#include "segment/upsample.h"
+#include "core/upsample.h"
 
 #include <math.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 
 #include "refine_fixture.h"
 #include "segment/pamr_ref.h"
-#include "segment/upsample.h"
+#include "core/upsample.h"
 
 #include <stdio.h>
 #include <string.h>

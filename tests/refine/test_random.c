@@ -60,6 +60,35 @@ static void a_whole_latent_equals_torch(void **state) {
     golden_close(file);
 }
 
+/* Three calls on one generator, of lengths on both paths; a short call leaves half a pair to the next. */
+static void calls_on_one_stream_equal_calls_on_one_generator(void **state) {
+    (void)state;
+    static const size_t counts[] = {3, 12, 15, 16, 17, 40, 140};
+    golden *file = golden_open("%s/core/draws.safetensors", DIFFCUT_TEST_DATA);
+    assert_non_null(file);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        random_stream stream;
+        random_stream_init(&stream, DIFFCUT_NOISE_CPU, 42);
+        for (int draw = 0; draw < 3; draw++) {
+            float got[140];
+            random_stream_normal(&stream, counts[i], got);
+            check_against(golden_get(file, "seed42.n%zu.draw%d", counts[i], draw), got);
+        }
+    }
+    enum { ODD = 4 * 33 * 31 };
+    float *got = malloc(ODD * sizeof *got);
+    assert_non_null(got);
+    random_stream stream;
+    random_stream_init(&stream, DIFFCUT_NOISE_CPU, 42);
+    for (int draw = 0; draw < 3; draw++) {
+        random_stream_normal(&stream, ODD, got);
+    }
+    check_against(golden_get(file, "seed42.latent1x4x33x31.draw2.first16"), got);
+    check_against(golden_get(file, "seed42.latent1x4x33x31.draw2.last16"), got + ODD - 16);
+    free(got);
+    golden_close(file);
+}
+
 static void only_the_low_half_of_a_seed_counts_as_in_torch(void **state) {
     (void)state;
     float low[32], high[32];
@@ -79,6 +108,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(streams_of_every_length_equal_torch),
         cmocka_unit_test(a_whole_latent_equals_torch),
+        cmocka_unit_test(calls_on_one_stream_equal_calls_on_one_generator),
         cmocka_unit_test(only_the_low_half_of_a_seed_counts_as_in_torch),
         cmocka_unit_test(no_values_are_no_values),
     };

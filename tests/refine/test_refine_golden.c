@@ -6,7 +6,7 @@
 #include "refine_fixture.h"
 #include "segment/concepts.h"
 #include "segment/pamr.h"
-#include "segment/upsample.h"
+#include "core/upsample.h"
 
 #include <math.h>
 #include <stdio.h>

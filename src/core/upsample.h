@@ -3,8 +3,8 @@
  * Called by the concepts (token scores to pixels) and by the refinement (labels to its working size, masks to the
  * photo's).
  */
-#ifndef DIFFCUT_SEGMENT_UPSAMPLE_H
-#define DIFFCUT_SEGMENT_UPSAMPLE_H
+#ifndef DIFFCUT_CORE_UPSAMPLE_H
+#define DIFFCUT_CORE_UPSAMPLE_H
 
 #include "core/work.h"
 

@@ -1,5 +1,5 @@
 /* upsample.c - see upsample.h. Positions are computed in float32 in torch's order, so that its taps are met. */
-#include "segment/upsample.h"
+#include "core/upsample.h"
 
 #include "core/memory.h"
 
