@@ -85,7 +85,7 @@ _diffcut() {
             'model context') options="--output --force --prompt $opening --threads $says" ;;
             'model synth') options="--like --output --seed --dtype --dry-run --force $says" ;;
             bench)
-                options="--synthetic --repeat --json $input $features $cut --refine --no-refine $refinement --model
+                options="--synthetic --repeat --operations --json $input $features $cut --refine --no-refine $refinement --model
                     $opening --threads $says"
                 ;;
             *) options='--help --version' ;;

@@ -547,12 +547,25 @@ typedef int (*diffcut_progress_fn)(void *user, diffcut_stage stage, double fract
  * "features", "affinity", "tokens_tau_0.5", ...), float32 data, shape and rank. The data is valid during the call. */
 typedef void (*diffcut_dump_fn)(void *user, const char *name, const float *data, const size_t *shape, size_t rank);
 
+/* One operation of a network, after it was computed. Strings are valid during the call. */
+typedef struct diffcut_operation {
+    const char *kind;  /* "conv2d", "linear", "attention", "group_norm", "layer_norm", "add" */
+    const char *shape; /* "128x128x320 -> 128x128x320, 3x3" */
+    double flop;       /* multiplications and additions of products, as computed directly; 0 where there are none */
+    double seconds;
+} diffcut_operation;
+
+/* Receives every operation of the networks in turn; for measuring. */
+typedef void (*diffcut_operation_fn)(void *user, const diffcut_operation *operation);
+
 typedef struct diffcut_session_settings {
     uint32_t threads; /* 0: as many as the process may use (OMP_NUM_THREADS, affinity, cgroup quota) */
     diffcut_progress_fn progress;
     void *progress_user;
     diffcut_dump_fn dump;
     void *dump_user;
+    diffcut_operation_fn operation;
+    void *operation_user;
 } diffcut_session_settings;
 
 DIFFCUT_API void diffcut_session_settings_init(diffcut_session_settings *settings);
@@ -570,6 +583,11 @@ DIFFCUT_API const char *diffcut_session_note(const diffcut_session *session);
 /* Seconds spent in each stage since the session was opened or the times were reset. */
 DIFFCUT_API void diffcut_session_times(const diffcut_session *session, double seconds[DIFFCUT_STAGE_COUNT]);
 DIFFCUT_API void diffcut_session_reset_times(diffcut_session *session);
+
+/* The most floating-point operations a second that the session's model's backend reaches now, with the session's
+ * threads, in one large product of matrices that suits it: what the networks' operations are measured by. Takes about
+ * a second. */
+DIFFCUT_API diffcut_status diffcut_session_peak(diffcut_session *session, double *flops);
 
 /* ------------------------------------------------------------------------------------------------- steps */
 
