@@ -84,7 +84,7 @@ double case_flops(const op_case *k) {
 }
 
 void case_describe(const op_case *k, char *text, size_t size) {
-    static const char *const acts[] = {"", " silu", " gelu", " quick_gelu", " geglu"};
+    static const char *const acts[] = {"", " silu", " gelu", " relu", " quick_gelu", " geglu"};
     static const char *const flavours[] = {"", " denormal", " huge", " offset", " constant"};
     static const char *const residuals[] = {"", " residual", " residual=y"};
     char shape[96];
@@ -103,7 +103,8 @@ void case_describe(const op_case *k, char *text, size_t size) {
     } else if (k->op == OP_GROUP_NORM) {
         (void)snprintf(more, left, ", %u groups", k->parts);
     }
-    (void)snprintf(text, size, "%s %s%s%s%s%s%s%s%s%s %s", operation_name(k->op), shape, k->bias ? " bias" : "",
+    (void)snprintf(text, size, "%s %s%s%s%s%s%s%s%s%s%s %s", operation_name(k->op), shape,
+                   k->precision == DTYPE_BF16 ? " bf16" : "", k->bias ? " bias" : "",
                    k->per_image ? " per_image" : "", acts[k->act], residuals[k->residual],
                    k->in_place ? " in place" : "", flavours[k->flavour], k->sharpness > 1.0F ? " sharp" : "",
                    k->strided ? " strided" : "", k->op <= OP_CONV2D ? dtype_name(k->weight_type) : "");
@@ -268,6 +269,7 @@ static diffcut_status create_weight(side *s, const op_case *k, const op_inputs *
         .in = k->c,
         .kernel_h = k->kernel_h,
         .kernel_w = k->kernel_w,
+        .precision = k->precision,
     };
     return s->backend->ops->weight_create(s->backend, &source, out, &s->diag);
 }
@@ -326,6 +328,7 @@ diffcut_status setup_run(side *s, const op_case *k, op_setup *setup) {
         .act = k->act,
         .residual = k->residual != RESIDUAL_NONE ? &setup->residual : NULL,
     };
+    ops->stream_precision(s->stream, k->precision);
     float sharpness = k->sharpness > 0.0F ? k->sharpness : 1.0F;
     switch (k->op) {
     case OP_LINEAR:

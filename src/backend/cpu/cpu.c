@@ -9,7 +9,9 @@ static diffcut_status cpu_open(backend **out, diffcut_diagnostics *diag) {
         return diag_no_memory(diag, sizeof *self, "the cpu backend");
     }
     self->head.ops = &backend_cpu_ops;
-    self->kernels = SIMD_PICK(cpu_kernels_table, cpu_best_level());
+    self->level = cpu_best_level();
+    self->kernels = SIMD_PICK(cpu_kernels_table, self->level);
+    self->panels = SIMD_PICK_BF16(panel_kernels_table, self->level);
     *out = &self->head;
     return DIFFCUT_OK;
 }
@@ -35,6 +37,14 @@ static void cpu_stream_destroy(backend_stream *stream) {
         mem_free(stream->scratch);
         mem_free(stream);
     }
+}
+
+static bool cpu_fast_bf16(const backend *self) {
+    return ((const cpu_backend *)(const void *)self)->level == CPU_AVX512_BF16;
+}
+
+static void cpu_stream_precision(backend_stream *stream, dtype precision) {
+    stream->precision = precision == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F32;
 }
 
 /* Operations are done when they return. */
@@ -79,12 +89,14 @@ uint32_t cpu_workers(const backend_stream *stream, size_t pieces, double work) {
 
 const backend_ops backend_cpu_ops = {
     .name = "cpu",
-    .description = "vectorised C and a GEMM library, any number of threads, float32",
+    .description = "vectorised C and a GEMM library, any number of threads, float32 or bf16 products",
     .open = cpu_open,
     .close = cpu_close,
+    .fast_bf16 = cpu_fast_bf16,
     .stream_create = cpu_stream_create,
     .stream_destroy = cpu_stream_destroy,
     .stream_wait = cpu_stream_wait,
+    .stream_precision = cpu_stream_precision,
     .buffer_create = host_buffer_create,
     .buffer_destroy = host_buffer_destroy,
     .upload = host_upload,

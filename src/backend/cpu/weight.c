@@ -1,7 +1,7 @@
 /*
- * weight.c - the cpu backend's weights: widened to float32 and transposed once, so that every product reads them as
- * the right-hand matrix (inner, out), a convolution's inner index running over (kernel_h, kernel_w, in) as the
- * gathered patches do. See cpu.h.
+ * weight.c - the cpu backend's weights: packed into panels (panel.h), in bf16 where the source asks for it; those of
+ * larger kernels widened to float32 and transposed, so that every product reads them as the right-hand matrix
+ * (inner, out), the inner index running over (kernel_h, kernel_w, in) as the gathered patches do. See cpu.h.
  */
 #include "backend/cpu/cpu.h"
 
@@ -32,6 +32,7 @@ static void transpose(const weight_source *source, const struct backend_weight *
 void cpu_weight_destroy(backend_weight *weight) {
     if (weight != NULL) {
         cpu_weight *w = (cpu_weight *)(void *)weight;
+        panel_matrix_free(&w->panels);
         mem_free(w->data);
         mem_free(w->bias);
         mem_free(w);
@@ -42,30 +43,48 @@ size_t cpu_weight_bytes(const backend_weight *weight) {
     return cpu_weight_of(weight)->bytes;
 }
 
-/* Fills an empty weight of known shape. */
-static diffcut_status fill(cpu_weight *weight, const weight_source *source, size_t elements,
-                           diffcut_diagnostics *diag) {
-    const struct backend_weight *shape = &weight->head;
-    size_t inner = elements / shape->out;
-    weight->bytes = (elements + (source->bias != NULL ? shape->out : 0)) * sizeof(float);
+/* Larger kernels, and norms. */
+static diffcut_status fill_data(cpu_weight *weight, const weight_source *source, size_t elements,
+                                diffcut_diagnostics *diag) {
+    size_t inner = elements / weight->head.out;
     weight->data = mem_array(elements, sizeof(float));
-    weight->bias = source->bias != NULL ? mem_array(shape->out, sizeof(float)) : NULL;
     float *group = mem_array(WEIGHT_GROUP * sizeof(float), inner);
-    if (weight->data == NULL || group == NULL || (source->bias != NULL && weight->bias == NULL)) {
+    if (weight->data == NULL || group == NULL) {
         mem_free(group);
-        return diag_no_memory(diag, weight->bytes, "a weight");
+        return diag_no_memory(diag, elements * sizeof(float), "a weight");
     }
-    transpose(source, shape, group, weight->data);
-    if (source->bias != NULL) {
-        dtype_to_float(source->bias_type, source->bias, shape->out, weight->bias);
-    }
+    transpose(source, &weight->head, group, weight->data);
     mem_free(group);
+    weight->bytes += elements * sizeof(float);
     return DIFFCUT_OK;
+}
+
+static diffcut_status fill_panels(const cpu_backend *self, cpu_weight *weight, const weight_source *source,
+                                  diffcut_diagnostics *diag) {
+    dtype precision = source->kind == WEIGHT_LINEAR ? source->precision : DTYPE_F32;
+    diffcut_status status = panel_matrix_create(self->panels, weight->head.out, weight->head.in, source->type,
+                                                source->data, precision, &weight->panels, diag);
+    weight->bytes += status == DIFFCUT_OK ? panel_matrix_bytes(&weight->panels) : 0;
+    return status;
+}
+
+/* Fills an empty weight of known shape. */
+static diffcut_status fill(const cpu_backend *self, cpu_weight *weight, const weight_source *source, size_t elements,
+                           diffcut_diagnostics *diag) {
+    if (source->bias != NULL) {
+        weight->bias = mem_array(weight->head.out, sizeof(float));
+        if (weight->bias == NULL) {
+            return diag_no_memory(diag, weight->head.out * sizeof(float), "a bias");
+        }
+        dtype_to_float(source->bias_type, source->bias, weight->head.out, weight->bias);
+        weight->bytes += weight->head.out * sizeof(float);
+    }
+    bool point = source->kind != WEIGHT_NORM && weight->head.kernel_h == 1 && weight->head.kernel_w == 1;
+    return point ? fill_panels(self, weight, source, diag) : fill_data(weight, source, elements, diag);
 }
 
 diffcut_status cpu_weight_create(backend *self, const weight_source *source, backend_weight **out,
                                  diffcut_diagnostics *diag) {
-    (void)self;
     struct backend_weight head;
     size_t elements;
     diffcut_status status = backend_check_weight(source, &head, &elements, diag);
@@ -77,7 +96,7 @@ diffcut_status cpu_weight_create(backend *self, const weight_source *source, bac
         return diag_no_memory(diag, sizeof *weight, "a weight");
     }
     weight->head = head;
-    status = fill(weight, source, elements, diag);
+    status = fill((const cpu_backend *)(const void *)self, weight, source, elements, diag);
     if (status != DIFFCUT_OK) {
         cpu_weight_destroy(&weight->head);
         return status;
