@@ -7,12 +7,6 @@
 #include "backend/cpu/panel_kernels.h"
 #include "backend/cpu/vector.h"
 
-#if defined(__AVX2__)
-#include <immintrin.h>
-#elif defined(__aarch64__)
-#include <arm_neon.h>
-#endif
-
 #if defined(__AVX512F__)
 #define BLOCK_ROWS 14 /* of 32 registers */
 #elif defined(__aarch64__)
@@ -36,26 +30,13 @@ static ALWAYS_INLINE vfloat all_words(const uint32_t *word) {
     return (vfloat)((vuint){0} + *word);
 }
 
-/* sum + a * b with one rounding, where the instruction set has it. */
-static ALWAYS_INLINE vfloat multiply_add(vfloat a, vfloat b, vfloat sum) {
-#if defined(__AVX512F__)
-    return (vfloat)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)sum);
-#elif defined(__FMA__)
-    return (vfloat)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)sum);
-#elif defined(__aarch64__)
-    return (vfloat)vfmaq_f32((float32x4_t)sum, (float32x4_t)a, (float32x4_t)b);
-#else
-    return sum + a * b;
-#endif
-}
-
 /* sum + the products of both halves of each word. */
 static ALWAYS_INLINE vfloat multiply_add_pairs(vfloat a, vfloat b, vfloat sum) {
 #if defined(__AVX512BF16__)
     return (vfloat)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
 #else
-    vfloat even = multiply_add((vfloat)((vuint)a << 16), (vfloat)((vuint)b << 16), sum);
-    return multiply_add((vfloat)((vuint)a & 0xFFFF0000U), (vfloat)((vuint)b & 0xFFFF0000U), even);
+    vfloat even = vector_fma((vfloat)((vuint)a << 16), (vfloat)((vuint)b << 16), sum);
+    return vector_fma((vfloat)((vuint)a & 0xFFFF0000U), (vfloat)((vuint)b & 0xFFFF0000U), even);
 #endif
 }
 
@@ -91,8 +72,8 @@ static ALWAYS_INLINE void block(bool pairs, const size_t rows, size_t words, con
 #pragma GCC unroll 16
         for (size_t r = 0; r < rows; r++) {
             vfloat one = all_words(a + r * PANEL_ROW + w);
-            sums[r][0] = pairs ? multiply_add_pairs(one, left, sums[r][0]) : multiply_add(one, left, sums[r][0]);
-            sums[r][1] = pairs ? multiply_add_pairs(one, right, sums[r][1]) : multiply_add(one, right, sums[r][1]);
+            sums[r][0] = pairs ? multiply_add_pairs(one, left, sums[r][0]) : vector_fma(one, left, sums[r][0]);
+            sums[r][1] = pairs ? multiply_add_pairs(one, right, sums[r][1]) : vector_fma(one, right, sums[r][1]);
         }
     }
 #pragma GCC unroll 16

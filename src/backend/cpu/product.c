@@ -119,8 +119,9 @@ static size_t lead(const product_task *task, size_t column) {
 
 static void run_tile(void *context, size_t piece, uint32_t worker) {
     product_task *task = context;
-    size_t position = piece / task->col_tiles * task->tile_rows;
-    size_t column = piece % task->col_tiles * task->tile_cols;
+    size_t row_tiles = (task->positions + task->tile_rows - 1) / task->tile_rows;
+    size_t position = piece % row_tiles * task->tile_rows;
+    size_t column = piece / row_tiles * task->tile_cols;
     size_t rows = min_size(task->tile_rows, task->positions - position);
     size_t cols = min_size(task->tile_cols, task->outputs - column);
     size_t ld = is_gated(task) ? 2 * task->width : task->width;
