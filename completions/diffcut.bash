@@ -26,6 +26,7 @@ _diffcut() {
         --resample) mapfile -t COMPREPLY < <(compgen -W 'antialias bilinear' -- "$cur") && return ;;
         --eigen) mapfile -t COMPREPLY < <(compgen -W 'auto dense' -- "$cur") && return ;;
         --backend) mapfile -t COMPREPLY < <(compgen -W 'cpu ref' -- "$cur") && return ;;
+        --precision) mapfile -t COMPREPLY < <(compgen -W 'auto f32 bf16' -- "$cur") && return ;;
         --outputs)
             mapfile -t COMPREPLY < <(compgen -W 'labels overlay json coco npy features' -- "$cur")
             return
@@ -63,15 +64,15 @@ _diffcut() {
             segment)
                 options="--files-from --null --output --outputs --coco --npy --features-npy --opacity --no-boundaries
                     --full-names --force --dump --json $input $features $cut --refine --no-refine $refinement
-                    --model --backend --threads $says"
+                    --model --backend --precision --threads $says"
                 ;;
-            features) options="--output --force $input $features --model --backend --threads $says" ;;
+            features) options="--output --force $input $features --model --backend --precision --threads $says" ;;
             cut) options="--output --image --force --max-pixels $cut --threads $says" ;;
             refine) options="--output --force --max-pixels $refinement --threads $says" ;;
-            model) options="--json --backend $says" ;;
+            model) options="--json --backend --precision $says" ;;
             bench)
                 options="--synthetic --repeat --json $input $features $cut --refine --no-refine $refinement --model
-                    --backend --threads $says"
+                    --backend --precision --threads $says"
                 ;;
             *) options='--help --version' ;;
         esac

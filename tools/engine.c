@@ -10,6 +10,7 @@ static int open_model(engine *e, const settings_options *settings, const console
     if (settings->backend != NULL) {
         model_settings.backend = settings->backend;
     }
+    model_settings.precision = settings->precision;
     const diffcut_status status = diffcut_model_open(settings->model, &model_settings, &e->model, &diagnostics);
     if (status != DIFFCUT_OK) {
         return engine_failed(says, NULL, diagnostics.message);

@@ -21,6 +21,9 @@ static const option backend_rows[] = {
     {0, "json", NULL, "as one JSON object", OPTION_SET, AT(json), 0, 0, NULL, NULL},
     {0, "backend", "NAME", "cpu (default) or ref, the plain C one", OPTION_STRING, AT(settings.backend), 0, 0, NULL,
      NULL},
+    {0, "precision", "P",
+     "auto (default), f32 or bf16: the UNet's products; auto: bf16 for large models where the processor has it",
+     OPTION_CHOICE, AT(settings.precision), 0, 0, "auto|f32|bf16", NULL},
     {0},
 };
 
@@ -36,6 +39,7 @@ static void print_people(const diffcut_model_info *info, text *out) {
     text_print(out, "family        %s\n", info->family);
     text_print(out, "first stage   %s\n", info->first_stage);
     text_print(out, "backend       %s\n", info->backend);
+    text_print(out, "precision     %s\n", info->precision);
     text_print(out, "weights       %s, %.1f MB needed\n", info->dtype, (double)info->bytes_needed / 1e6);
     text_print(out, "parameters    %.2f M needed of %.2f M\n", (double)info->parameters_needed / 1e6,
                (double)info->parameters_total / 1e6);
@@ -64,6 +68,7 @@ static void print_json(const diffcut_model_info *info, text *out) {
     add_string(out, "family", info->family);
     add_string(out, "first_stage", info->first_stage);
     add_string(out, "backend", info->backend);
+    add_string(out, "precision", info->precision);
     add_string(out, "dtype", info->dtype);
     add_string(out, "hook", info->hook);
     text_print(out, "\"size\": %u, \"multiple\": %u, \"timestep\": %d, \"alpha\": ", info->size, info->multiple,
@@ -85,6 +90,7 @@ static int show(const model_options *o, const char *path) {
     if (o->settings.backend != NULL) {
         settings.backend = o->settings.backend;
     }
+    settings.precision = o->settings.precision;
     diffcut_model *model = NULL;
     if (diffcut_model_open(path, &settings, &model, &diagnostics) != DIFFCUT_OK) {
         return engine_failed(&o->says, NULL, diagnostics.message);

@@ -34,10 +34,11 @@ typedef struct settings_options {
     uint64_t max_pixels;
     const char *model;   /* NULL: the embedded one */
     const char *backend; /* NULL: the default */
-    uint32_t threads;    /* 0: as many as the process may use */
+    diffcut_precision precision;
+    uint32_t threads; /* 0: as many as the process may use */
 } settings_options;
 
-extern const option settings_model_rows[];      /* --model, --backend */
+extern const option settings_model_rows[];      /* --model, --backend, --precision */
 extern const option settings_threads_rows[];    /* --threads */
 extern const option settings_photo_rows[];      /* --max-pixels */
 extern const option settings_size_rows[];       /* --size, --square, --resample */

@@ -47,7 +47,7 @@ typedef struct tensor {
 typedef enum activation {
     ACTIVATION_NONE,
     ACTIVATION_SILU,
-    ACTIVATION_GELU,       /* exact, by erf */
+    ACTIVATION_GELU, /* exact, by erf */
     ACTIVATION_RELU,
     ACTIVATION_QUICK_GELU, /* x * sigmoid(1.702 x) */
     ACTIVATION_GEGLU, /* linear only: the first half of the outputs times gelu(second half); y has half as many */
@@ -82,6 +82,13 @@ typedef struct conv_geometry {
     uint32_t pad_top, pad_left, pad_bottom, pad_right; /* zeros */
 } conv_geometry;
 
+/* What a backend makes of products in bf16. */
+typedef enum backend_bf16 {
+    BACKEND_BF16_NONE, /* it computes them in float32 */
+    BACKEND_BF16_SLOW, /* with half the memory for weights, but no faster than float32 */
+    BACKEND_BF16_FAST
+} backend_bf16;
+
 typedef struct backend_ops {
     const char *name;        /* "ref", "cpu" */
     const char *description; /* one line: what it uses */
@@ -89,8 +96,7 @@ typedef struct backend_ops {
     /* Life. close frees everything but what the caller still holds (weights, buffers and streams are freed first). */
     diffcut_status (*open)(backend **out, diffcut_diagnostics *diag);
     void (*close)(backend *self);
-    /* Whether products in bf16 are faster here than in float32. */
-    bool (*fast_bf16)(const backend *self);
+    backend_bf16 (*bf16)(const backend *self);
     diffcut_status (*stream_create)(backend *self, uint32_t threads, backend_stream **out, diffcut_diagnostics *diag);
     void (*stream_destroy)(backend_stream *stream);
     /* Waits until everything asked of the stream is done; reports what failed meanwhile. */

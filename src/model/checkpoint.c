@@ -77,9 +77,8 @@ diffcut_status checkpoint_open(const char *path, const checkpoint_settings *sett
     return DIFFCUT_OK;
 }
 
-diffcut_status checkpoint_open_component(const char *path, const char *component,
-                                         const checkpoint_settings *settings, checkpoint **out,
-                                         diffcut_diagnostics *diag) {
+diffcut_status checkpoint_open_component(const char *path, const char *component, const checkpoint_settings *settings,
+                                         checkpoint **out, diffcut_diagnostics *diag) {
     (void)settings;
     (void)out;
     return diag_fail(diag, DIFFCUT_ERROR_UNSUPPORTED, "%s: a %s of its own cannot be read yet", path, component);

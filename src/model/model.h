@@ -29,6 +29,7 @@ struct diffcut_model {
     unet_hook hook;       /* default */
     weight_totals needed; /* up to it */
     uint64_t parameters;  /* of the whole UNet file */
+    dtype precision;      /* of the UNet's products */
 
     pthread_mutex_t preparing; /* guards what follows, and the unprepared part of network and context */
     unet_context *context;     /* NULL until it is first needed */

@@ -498,6 +498,7 @@ static diffcut_status run_network(run *r) {
     take(r, r->wide_elements, &r->f);
     take(r, r->extra_elements, &r->extra);
     take(r, r->vector_elements, &r->vectors);
+    r->ops->stream_precision(r->stream, r->network->precision);
     for (size_t i = 0; i <= r->hook->step && going(r); i++) {
         r->status = work_progress(r->work, (double)i / (double)(r->hook->step + 1));
         r->index = i;
@@ -506,6 +507,7 @@ static diffcut_status run_network(run *r) {
             run_step[r->step->kind](r);
         }
     }
+    r->ops->stream_precision(r->stream, DTYPE_F32); /* other networks run on this stream too */
     give_back(r);
     if (r->status == DIFFCUT_OK) {
         r->status = work_progress(r->work, 1.0);

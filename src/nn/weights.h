@@ -25,6 +25,7 @@ typedef struct weight_need {
     } form;
     uint32_t out, in; /* of each part */
     bool bias;
+    dtype precision; /* of a linear form's product: DTYPE_F32 or, where the network allows it, DTYPE_BF16 */
 } weight_need;
 
 /* Called for each weight that a network needs; prefix is the module's name. */

@@ -39,8 +39,9 @@ static void cpu_stream_destroy(backend_stream *stream) {
     }
 }
 
-static bool cpu_fast_bf16(const backend *self) {
-    return ((const cpu_backend *)(const void *)self)->level == CPU_AVX512_BF16;
+static backend_bf16 cpu_bf16(const backend *self) {
+    const cpu_backend *cpu = (const cpu_backend *)(const void *)self;
+    return cpu->level == CPU_AVX512_BF16 ? BACKEND_BF16_FAST : BACKEND_BF16_SLOW;
 }
 
 static void cpu_stream_precision(backend_stream *stream, dtype precision) {
@@ -92,7 +93,7 @@ const backend_ops backend_cpu_ops = {
     .description = "vectorised C and a GEMM library, any number of threads, float32 or bf16 products",
     .open = cpu_open,
     .close = cpu_close,
-    .fast_bf16 = cpu_fast_bf16,
+    .bf16 = cpu_bf16,
     .stream_create = cpu_stream_create,
     .stream_destroy = cpu_stream_destroy,
     .stream_wait = cpu_stream_wait,

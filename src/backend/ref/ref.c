@@ -53,9 +53,9 @@ static void ref_stream_destroy(backend_stream *stream) {
     mem_free(stream);
 }
 
-static bool ref_fast_bf16(const backend *self) {
+static backend_bf16 ref_bf16(const backend *self) {
     (void)self;
-    return false;
+    return BACKEND_BF16_NONE;
 }
 
 /* The truth is in float32. */
@@ -376,7 +376,7 @@ const backend_ops backend_ref_ops = {
     .description = "plain C, one thread, sums in double: the reference",
     .open = ref_open,
     .close = ref_close,
-    .fast_bf16 = ref_fast_bf16,
+    .bf16 = ref_bf16,
     .stream_create = ref_stream_create,
     .stream_destroy = ref_stream_destroy,
     .stream_wait = ref_stream_wait,
