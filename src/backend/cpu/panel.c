@@ -36,15 +36,17 @@ diffcut_status panel_matrix_create(const panel_kernels *kernels, size_t outer, s
     threads = threads < matrix.panels ? threads : (uint32_t)matrix.panels;
     size_t words = inner / matrix.product->inner_per_word + inner % matrix.product->inner_per_word;
     size_t group;
-    if (!mem_mul(words, matrix.cols, &matrix.panel_words) || !mem_mul(inner, matrix.cols * threads, &group)) {
+    size_t bytes;
+    if (!mem_mul(words, matrix.cols, &matrix.panel_words) || !mem_mul(inner, matrix.cols * threads, &group) ||
+        !mem_mul(matrix.panel_words, sizeof *matrix.words, &bytes) || !mem_mul(matrix.panels, bytes, &bytes)) {
         return diag_fail(diag, DIFFCUT_ERROR_LIMIT, "a weight is larger than can be addressed");
     }
-    matrix.words = mem_array(matrix.panels, matrix.panel_words * sizeof *matrix.words);
+    matrix.words = mem_array(bytes, 1);
     float *columns = mem_array(group, sizeof *columns);
     if (matrix.words == NULL || columns == NULL) {
         mem_free(columns);
         mem_free(matrix.words);
-        return diag_no_memory(diag, matrix.panels * matrix.panel_words * sizeof *matrix.words, "a weight");
+        return diag_no_memory(diag, bytes, "a weight");
     }
     pack_task task = {&matrix, outer, type, data, columns};
     parallel_for_workers(threads, matrix.panels, pack_panel, &task);
