@@ -34,5 +34,5 @@ for source in "${simd_sources[@]}"; do
 done
 "$COMPILER" -static "${objects[@]}" -lm -lpthread -o "$OUT/check_backend"
 
-"$EMULATOR" "$OUT/check_backend" --every 7 | tee "$OUT/result"
+"$EMULATOR" "$OUT/check_backend" --every 11 | tee "$OUT/result"
 grep -q '(neon)' "$OUT/result"
