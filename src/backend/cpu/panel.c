@@ -5,6 +5,7 @@
 #include "core/parallel.h"
 
 typedef struct pack_task {
+    const panel_kernels *kernels;
     const panel_matrix *matrix;
     size_t outer;
     dtype type;
@@ -18,8 +19,8 @@ static void pack_panel(void *context, size_t piece, uint32_t worker) {
     size_t first = piece * matrix->cols;
     size_t count = task->outer - first < matrix->cols ? task->outer - first : matrix->cols;
     float *columns = task->columns + worker * matrix->cols * matrix->inner;
-    dtype_to_float(task->type, task->data + first * matrix->inner * dtype_size(task->type), count * matrix->inner,
-                   columns);
+    task->kernels->widen(task->type, task->data + first * matrix->inner * dtype_size(task->type),
+                         count * matrix->inner, columns);
     matrix->product->pack_columns(count, matrix->inner, columns, matrix->inner,
                                   matrix->words + piece * matrix->panel_words);
 }
@@ -48,7 +49,7 @@ diffcut_status panel_matrix_create(const panel_kernels *kernels, size_t outer, s
         mem_free(matrix.words);
         return diag_no_memory(diag, bytes, "a weight");
     }
-    pack_task task = {&matrix, outer, type, data, columns};
+    pack_task task = {kernels, &matrix, outer, type, data, columns};
     parallel_for_workers(threads, matrix.panels, pack_panel, &task);
     mem_free(columns);
     *out = matrix;

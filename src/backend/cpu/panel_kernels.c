@@ -153,26 +153,61 @@ static void pack_rows_bf16(size_t rows, size_t inner, const float *x, size_t str
     }
 }
 
-/* Words of inner elements first .. of each column, LANES at a time: a square that is turned in registers' reach. */
+/* Lane i of both alternately, from the first half of the lanes and from the second. */
+#if VECTOR_BYTES == 64
+#define ZIP_LOW                                                                                                      \
+    { 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23 }
+#define ZIP_HIGH                                                                                                     \
+    { 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31 }
+#elif VECTOR_BYTES == 32
+#define ZIP_LOW                                                                                                      \
+    { 0, 8, 1, 9, 2, 10, 3, 11 }
+#define ZIP_HIGH                                                                                                     \
+    { 4, 12, 5, 13, 6, 14, 7, 15 }
+#else
+#define ZIP_LOW                                                                                                      \
+    { 0, 4, 1, 5 }
+#define ZIP_HIGH                                                                                                     \
+    { 2, 6, 3, 7 }
+#endif
+
+/* Rows of a LANES x LANES square become its columns: each round zips the upper half of the rows with the lower one.
+ */
+static ALWAYS_INLINE void transpose(vuint square[LANES]) {
+    for (size_t round = 1; round < LANES; round *= 2) {
+        vuint zipped[LANES];
+#pragma GCC unroll 16
+        for (size_t i = 0; i < LANES / 2; i++) {
+            zipped[2 * i] = __builtin_shuffle(square[i], square[i + LANES / 2], (vuint)ZIP_LOW);
+            zipped[2 * i + 1] = __builtin_shuffle(square[i], square[i + LANES / 2], (vuint)ZIP_HIGH);
+        }
+        memcpy(square, zipped, sizeof zipped);
+    }
+}
+
+/* Squares of LANES columns and LANES words. */
 static ALWAYS_INLINE void pack_columns(bool pairs, size_t count, size_t inner, const float *columns, size_t stride,
                                        uint32_t *panel) {
     size_t step = pairs ? 2 * LANES : LANES; /* inner elements of a square */
     for (size_t first = 0; first < inner; first += step) {
-        uint32_t square[PANEL_COLS][LANES];
         size_t here = inner - first < step ? inner - first : step;
         size_t words = pairs ? (here + 1) / 2 : here;
-        for (size_t c = 0; c < count; c++) {
-            const float *from = columns + c * stride + first;
-            if (pairs) {
-                narrow(here, from, square[c]);
-            } else {
-                memcpy(square[c], from, here * sizeof(float));
-            }
-        }
         uint32_t *to = panel + (pairs ? first / 2 : first) * PANEL_COLS;
-        for (size_t w = 0; w < words; w++) {
-            for (size_t c = 0; c < PANEL_COLS; c++) {
-                to[w * PANEL_COLS + c] = c < count ? square[c][w] : 0;
+        for (size_t group = 0; group < PANEL_COLS; group += LANES) {
+            vuint square[LANES] = {{0}};
+            for (size_t c = 0; c < LANES && group + c < count; c++) {
+                const float *from = columns + (group + c) * stride + first;
+                if (pairs) {
+                    uint32_t narrowed[LANES] = {0};
+                    narrow(here, from, narrowed);
+                    memcpy(&square[c], narrowed, sizeof narrowed);
+                } else {
+                    square[c] = (vuint)vector_load(from, here, 0.0F);
+                }
+            }
+            transpose(square);
+            for (size_t w = 0; w < words; w++) {
+                memcpy(to + w * PANEL_COLS + group, &square[w], sizeof square[w]);
             }
         }
     }
@@ -206,9 +241,25 @@ static void pack_matrix_bf16(size_t count, size_t inner, const float *matrix, si
     }
 }
 
+/* ------------------------------------------------------------------------------------------------- widening */
+
+/* As dtype_to_float, with the processor's own conversion where it has one. */
+static void widen(dtype type, const void *source, size_t count, float *out) {
+    size_t done = 0;
+#if defined(__F16C__)
+    const uint8_t *bytes = source;
+    for (; type == DTYPE_F16 && done + 8 <= count; done += 8) {
+        __m128i halves = _mm_loadu_si128((const __m128i *)(const void *)(bytes + 2 * done));
+        _mm256_storeu_ps(out + done, _mm256_cvtph_ps(halves));
+    }
+#endif
+    dtype_to_float(type, (const uint8_t *)source + done * dtype_size(type), count - done, out + done);
+}
+
 const panel_kernels SIMD_NAME(panel_kernels_table) = {
     .cols = PANEL_COLS,
     .rows = BLOCK_ROWS,
+    .widen = widen,
     .f32 = {1, pack_rows_f32, pack_columns_f32, pack_matrix_f32, multiply_f32},
     .bf16 = {2, pack_rows_bf16, pack_columns_bf16, pack_matrix_bf16, multiply_bf16},
 };

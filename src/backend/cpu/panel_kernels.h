@@ -14,6 +14,7 @@
 #define DIFFCUT_BACKEND_CPU_PANEL_KERNELS_H
 
 #include "core/cpu.h"
+#include "core/dtype.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,6 +41,7 @@ typedef struct panel_product {
 typedef struct panel_kernels {
     size_t cols; /* of a panel */
     size_t rows; /* whose sums are held in registers: the height of tiles is best a multiple of it */
+    void (*widen)(dtype type, const void *source, size_t count, float *out); /* dtype_to_float, faster */
     panel_product f32, bf16;
 } panel_kernels;
 
