@@ -39,6 +39,7 @@ expect '--tau --threads' cut --t
 expect 'auto dense' cut --eigen ''
 expect 'antialias' segment --resample a
 expect 'cpu' segment --backend c
+expect 'bf16' segment --precision b
 expect 'coco' segment --outputs c
 expect '' segment --tau ''
 

@@ -69,6 +69,7 @@ wrong '--size: 16385 is outside 1 .. 16384' --size 16385
 wrong '--size: 99999x8 has a side outside 1 .. 16384' --size 99999x8
 wrong '--square needs one number as --size' --square --size 64x64
 wrong '--square needs one number as --size' --square --size native
+wrong "--precision: 'half' is none of auto|f32|bf16" --precision half
 wrong "--resample: 'cubic' is none of antialias|bilinear" --resample cubic
 wrong "--eigen: 'aut' is none of auto|dense" --eigen aut
 wrong "--eigen: '' is none of auto|dense" --eigen ''
