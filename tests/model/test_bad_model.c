@@ -466,25 +466,25 @@ static void test_precision_is_what_was_asked_and_small_models_stay_in_f32(void *
         const char *backend;
         diffcut_precision precision;
         const char *expected; /* NULL: refused */
-    } cases[] = {
+    } wishes[] = {
         {"cpu", DIFFCUT_PRECISION_AUTO, "f32"},  {"cpu", DIFFCUT_PRECISION_F32, "f32"},
         {"cpu", DIFFCUT_PRECISION_BF16, "bf16"}, {"ref", DIFFCUT_PRECISION_AUTO, "f32"},
         {"ref", DIFFCUT_PRECISION_BF16, NULL},   {"cpu", (diffcut_precision)3, NULL},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) {
         diffcut_model *model = NULL;
         diffcut_model_info info;
         diffcut_diagnostics diag;
-        const diffcut_model_settings settings = {.backend = cases[i].backend, .precision = cases[i].precision};
+        const diffcut_model_settings settings = {.backend = wishes[i].backend, .precision = wishes[i].precision};
         diffcut_status status = diffcut_model_open(DIFFCUT_TEST_DATA "/tiny-pixel", &settings, &model, &diag);
-        if (cases[i].expected == NULL) {
+        if (wishes[i].expected == NULL) {
             assert_int_not_equal(status, DIFFCUT_OK);
             assert_non_null(strstr(diag.message, "precision"));
             continue;
         }
         assert_int_equal(status, DIFFCUT_OK);
         diffcut_model_get_info(model, &info);
-        assert_string_equal(info.precision, cases[i].expected);
+        assert_string_equal(info.precision, wishes[i].expected);
         diffcut_model_release(model);
     }
 }
