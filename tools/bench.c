@@ -286,8 +286,8 @@ static void report_people(bench_run *b, double *column, text *out) {
     processor_name(processor);
     text_print(out, "machine   %s, ", processor);
     add_threads(b->options, out);
-    text_print(out, "\nbuild     %s\nmodel     %s, backend %s, opened in %.1f ms\n", diffcut_build_info(), info.name,
-               info.backend, b->model_open * 1e3);
+    text_print(out, "\nbuild     %s\nmodel     %s, backend %s, %s, opened in %.1f ms\n", diffcut_build_info(),
+               info.name, info.backend, info.precision, b->model_open * 1e3);
     text_print(out, "photo     %s, %ux%u, %u segments\n\n", b->path != NULL ? b->path : "synthetic", b->width,
                b->height, b->segments);
     text_print(out, "%-10s %10s %10s %10s %10s   ms, %u runs\n", "stage", "first", "median", "min", "max",
@@ -317,6 +317,8 @@ static void report_json(bench_run *b, double *column, text *out) {
     json_string(out, info.name);
     text_add(out, ", \"backend\": ");
     json_string(out, info.backend);
+    text_add(out, ", \"precision\": ");
+    json_string(out, info.precision);
     text_add(out, ", \"photo\": ");
     json_string(out, b->path != NULL ? b->path : "synthetic");
     text_print(out, ", \"width\": %u, \"height\": %u, \"segments\": %u, \"repeat\": %u", b->width, b->height,

@@ -244,6 +244,14 @@ DIFFCUT_API const float *diffcut_features_data(const diffcut_features *features)
 /* A checkpoint, opened: immutable, shared by any number of sessions, reference-counted. */
 typedef struct diffcut_model diffcut_model;
 
+/* Of the products in the UNet's linear layers and attention. In bf16 their operands are rounded to 8 bits of mantissa
+ * and summed in float32; all else, the first stage and the cut included, is float32 always. */
+typedef enum diffcut_precision {
+    DIFFCUT_PRECISION_AUTO = 0, /* bf16 for large models where the processor multiplies it, else float32 */
+    DIFFCUT_PRECISION_F32 = 1,
+    DIFFCUT_PRECISION_BF16 = 2 /* on any processor; backend "ref" has none */
+} diffcut_precision;
+
 typedef struct diffcut_model_settings {
     const char *backend; /* "cpu" (default) or "ref", the plain C one that the others are checked against */
     const char
@@ -254,6 +262,7 @@ typedef struct diffcut_model_settings {
                                 AutoencoderKL; NULL: the model's own */
     const char *context;     /* a file of what diffcut_context_save makes, instead of the text encoders: its prompt is
                                 then the only one that can be asked for; NULL: none */
+    diffcut_precision precision; /* default DIFFCUT_PRECISION_AUTO */
 } diffcut_model_settings;
 
 DIFFCUT_API void diffcut_model_settings_init(diffcut_model_settings *settings);
@@ -276,6 +285,7 @@ typedef struct diffcut_model_info {
     const char *family;            /* "pixel", "sd", "sdxl": told from the configuration, never from a name */
     const char *first_stage;       /* "pixel_unshuffle", ... */
     const char *backend;           /* which backend holds it */
+    const char *precision;         /* "f32" or "bf16": of its products; what DIFFCUT_PRECISION_AUTO came to */
     const char *dtype;             /* of the weights on disk: "F32", "F16", "BF16" or "mixed" */
     const char *hook;              /* default hook, diffusers' module name */
     uint32_t size;                 /* default long side in pixels */

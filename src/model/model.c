@@ -138,6 +138,28 @@ static diffcut_status open_first_stage(diffcut_model *model, const diffcut_model
     return first_stage_open(model->backend, &wanted, source, &model->first_stage, diag);
 }
 
+/* Below this many parameters a UNet's products are a small part of a photo's time, which bf16 would not shorten much,
+ * and the model stays with the numbers that it was made with. */
+#define BF16_LEAST_PARAMETERS 50000000U
+
+static diffcut_status choose_precision(diffcut_model *model, diffcut_precision wanted, diffcut_diagnostics *diag) {
+    if ((int)wanted < DIFFCUT_PRECISION_AUTO || wanted > DIFFCUT_PRECISION_BF16) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "precision %d is none of the precisions", (int)wanted);
+    }
+    const backend_ops *ops = model->backend->ops;
+    backend_bf16 support = ops->bf16(model->backend);
+    if (wanted == DIFFCUT_PRECISION_BF16 && support == BACKEND_BF16_NONE) {
+        return diag_fail(diag, DIFFCUT_ERROR_UNSUPPORTED, "precision bf16: backend %s computes in f32 only",
+                         ops->name);
+    }
+    bool large = model->needed.parameters >= BF16_LEAST_PARAMETERS;
+    bool reduce = wanted == DIFFCUT_PRECISION_BF16 ||
+                  (wanted == DIFFCUT_PRECISION_AUTO && support == BACKEND_BF16_FAST && large);
+    model->precision = reduce ? DTYPE_BF16 : DTYPE_F32;
+    unet_set_precision(model->network, model->precision);
+    return DIFFCUT_OK;
+}
+
 static diffcut_status open_parts(diffcut_model *model, const char *path, const diffcut_model_settings *settings,
                                  diffcut_diagnostics *diag) {
     unet_config config;
@@ -173,6 +195,9 @@ static diffcut_status open_parts(diffcut_model *model, const char *path, const d
     }
     if (status == DIFFCUT_OK) {
         status = model_about_read(model->source, &model->about, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = choose_precision(model, settings->precision, diag);
     }
     return status;
 }
@@ -278,6 +303,7 @@ void diffcut_model_get_info(const diffcut_model *model, diffcut_model_info *info
         .family = model_family_name(model->settings.family),
         .first_stage = first_stage_name(first_stage_get_kind(model->first_stage)),
         .backend = model->backend->ops->name,
+        .precision = model->precision == DTYPE_BF16 ? "bf16" : "f32",
         .dtype = weight_totals_type(&model->needed),
         .hook = model->hook.name,
         .size = model->settings.size,

@@ -133,7 +133,11 @@ static diffcut_status stack(const safetensors_tensor *const *parts, size_t count
 
 /* How the backend is to see this form. */
 static weight_source describe(const weight_need *need, size_t parts) {
-    weight_source source = {.out = need->out * (uint32_t)parts, .in = need->in, .kernel_h = 1, .kernel_w = 1};
+    weight_source source = {.out = need->out * (uint32_t)parts,
+                            .in = need->in,
+                            .kernel_h = 1,
+                            .kernel_w = 1,
+                            .precision = need->precision};
     switch (need->form) {
     case WEIGHT_FORM_CONV3X3:
         source.kind = WEIGHT_CONV;

@@ -25,8 +25,9 @@ typedef struct weight_need {
         WEIGHT_FORM_NORM        /* (out) and (out) */
     } form;
     uint32_t out, in; /* of each part */
-    uint32_t stride;  /* the convolution's; 0: not known, which costs a backend memory */
     bool bias;
+    uint32_t stride; /* the convolution's; 0: not known, which costs a backend memory */
+    dtype precision; /* of a linear form's product: DTYPE_F32 or, where the network allows it, DTYPE_BF16 */
 } weight_need;
 
 /* Called for each weight that a network needs; prefix is the module's name. */

@@ -116,27 +116,29 @@ static void layer_norm(size_t count, const float *x, const float *gamma, const f
     }
 }
 
-static float softmax_step(size_t keys, size_t visible, float scale_by, float *scores, float *top, float *sum) {
-    vfloat greatest = vector_all(-INFINITY);
-    for (size_t i = 0; i < visible; i += LANES) {
-        size_t n = lanes_at(i, visible);
-        vfloat v = scale_by * vector_load(scores + i, n, 0.0F);
-        if (n < LANES) {
-            vector_store(scores + i, n, v);
-            v = vector_load(scores + i, n, -INFINITY);
-        } else {
-            vector_store(scores + i, n, v);
-        }
-        greatest = vector_max(v, greatest);
+/* The greatest of the first `count` scores; NaN is passed over and reaches the sum by its own exp. */
+static vfloat greatest_of(size_t count, const float *scores) {
+    vfloat greatest[2] = {vector_all(-INFINITY), vector_all(-INFINITY)};
+    size_t i = 0;
+    for (; i + 2 * LANES <= count; i += 2 * LANES) {
+        greatest[0] = vector_max(vector_load(scores + i, LANES, 0.0F), greatest[0]);
+        greatest[1] = vector_max(vector_load(scores + i + LANES, LANES, 0.0F), greatest[1]);
     }
-    float block_top = vector_greatest(greatest);
+    for (; i < count; i += LANES) {
+        greatest[0] = vector_max(vector_load(scores + i, lanes_at(i, count), -INFINITY), greatest[0]);
+    }
+    return vector_max(greatest[0], greatest[1]);
+}
+
+static float softmax_step(size_t keys, size_t visible, float *scores, float *top, float *sum) {
+    float block_top = vector_greatest(greatest_of(visible, scores));
     float new_top = block_top > *top ? block_top : *top;
     /* While every score is -infinity, exp(score - 0) = 0 is meant, not exp(-infinity + infinity). */
     float origin = new_top == -INFINITY ? 0.0F : new_top;
     vfloat total = vector_all(0.0F);
     for (size_t i = 0; i < visible; i += LANES) {
         size_t n = lanes_at(i, visible);
-        vfloat v = vector_exp(vector_load(scores + i, n, -INFINITY) - origin);
+        vfloat v = vector_exp_of_negative(vector_load(scores + i, n, -INFINITY) - origin);
         vector_store(scores + i, n, v);
         total += v;
     }

@@ -1,8 +1,9 @@
 /*
  * vector.h - one vector of floats of the instruction set being compiled for, in GCC's vector extension, and the
- * transcendental functions that activations and softmax need. No intrinsics: the same source serves every level.
+ * transcendental functions that activations and softmax need. The same source serves every level; intrinsics only
+ * where the language has no word for it: a fused multiply-add.
  *
- * Only for files built by diffcut_simd_source (kernels.c, winograd_kernels.c).
+ * Only for files built by diffcut_simd_source (kernels.c, panel_kernels.c, winograd_kernels.c).
  */
 #ifndef DIFFCUT_BACKEND_CPU_VECTOR_H
 #define DIFFCUT_BACKEND_CPU_VECTOR_H
@@ -13,6 +14,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
@@ -71,6 +78,40 @@ static inline float vector_sum(vfloat v) {
         sum += v[i];
     }
     return sum;
+}
+
+/* a * b + c with one rounding, where the instruction set has it. */
+static inline vfloat vector_fma(vfloat a, vfloat b, vfloat c) {
+#if defined(__AVX512F__)
+    return (vfloat)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+    return (vfloat)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+    return (vfloat)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+    return a * b + c;
+#endif
+}
+
+/* exp of what is at most 0, as softmax needs it, in half the steps of vector_exp: results below the least normal
+ * number, 2^-126, are 0. */
+static inline vfloat vector_exp_of_negative(vfloat x) {
+    const vfloat shifter = vector_all(0x1.8p23F);
+    vint normal = (vint)(x > -87.0F) | (vint)(x != x);
+    vfloat shifted = vector_fma(x, vector_all(0x1.715476p0F), shifter);
+    vfloat n = shifted - shifter;
+    vfloat r = vector_fma(n, vector_all(-0x1.62e4p-1F), x);
+    r = vector_fma(n, vector_all(-0x1.7f7d1cp-20F), r);
+    vfloat p = vector_fma(r, vector_all(1.381453825160861e-3F), vector_all(8.36874544620514e-3F));
+    p = vector_fma(p, r, vector_all(4.166838899254799e-2F));
+    p = vector_fma(p, r, vector_all(0.1666652113199234F));
+    p = vector_fma(p, r, vector_all(0.4999999403953552F));
+    p = vector_fma(p, r, vector_all(1.0F));
+    p = vector_fma(p, r, vector_all(1.0F));
+    /* n is in the low bits of `shifted`: times 2^n by adding to p's exponent. */
+    vfloat scaled = (vfloat)((vuint)p + ((vuint)shifted << 23));
+    vint nan = (vint)(x != x);
+    return (vfloat)(normal & (vint)vector_select(nan, x, scaled));
 }
 
 /* exp to about one unit in the last place over the whole range, denormal results included; NaN stays NaN.

@@ -1,8 +1,9 @@
 /*
- * weight.c - the cpu backend's weights: widened to float32 and transposed once, so that every product reads them as
- * the right-hand matrix (inner, out), a convolution's inner index running over (kernel_h, kernel_w, in) as the
- * gathered patches do. A 3x3 convolution may have its weights transformed for Winograd instead, or as well while the
- * stride it will be used with is not known. See cpu.h.
+ * weight.c - the cpu backend's weights: packed into panels (panel.h), in bf16 where the source asks for it; those of
+ * larger kernels widened to float32 and transposed, so that every product reads them as the right-hand matrix
+ * (inner, out), the inner index running over (kernel_h, kernel_w, in) as the gathered patches do. A 3x3 convolution
+ * may have its weights transformed for Winograd instead, or as well while the stride it will be used with is not
+ * known. See cpu.h.
  */
 #include "backend/cpu/winograd.h"
 
@@ -33,6 +34,7 @@ static void transpose(const weight_source *source, const struct backend_weight *
 void cpu_weight_destroy(backend_weight *weight) {
     if (weight != NULL) {
         cpu_weight *w = (cpu_weight *)(void *)weight;
+        panel_matrix_free(&w->panels);
         mem_free(w->data);
         mem_free(w->bias);
         mem_free(w->winograd);
@@ -44,21 +46,30 @@ size_t cpu_weight_bytes(const backend_weight *weight) {
     return cpu_weight_of(weight)->bytes;
 }
 
-/* The weights as they are for a plain product. */
+/* Larger kernels as they are for a plain product, and norms. */
 static diffcut_status fill_plain(cpu_weight *weight, const weight_source *source, size_t elements,
                                  diffcut_diagnostics *diag) {
     const struct backend_weight *shape = &weight->head;
     size_t inner = elements / shape->out;
-    weight->bytes += elements * sizeof(float);
     weight->data = mem_array(elements, sizeof(float));
     float *group = mem_array(WEIGHT_GROUP * sizeof(float), inner);
     if (weight->data == NULL || group == NULL) {
         mem_free(group);
-        return diag_no_memory(diag, weight->bytes, "a weight");
+        return diag_no_memory(diag, elements * sizeof(float), "a weight");
     }
     transpose(source, shape, group, weight->data);
     mem_free(group);
+    weight->bytes += elements * sizeof(float);
     return DIFFCUT_OK;
+}
+
+static diffcut_status fill_panels(const cpu_backend *self, cpu_weight *weight, const weight_source *source,
+                                  diffcut_diagnostics *diag) {
+    dtype precision = source->kind == WEIGHT_LINEAR ? source->precision : DTYPE_F32;
+    diffcut_status status = panel_matrix_create(self->panels, weight->head.out, weight->head.in, source->type,
+                                                source->data, precision, &weight->panels, diag);
+    weight->bytes += status == DIFFCUT_OK ? panel_matrix_bytes(&weight->panels) : 0;
+    return status;
 }
 
 static diffcut_status fill_winograd(const cpu_backend *self, cpu_weight *weight, const weight_source *source,
@@ -80,7 +91,9 @@ static diffcut_status fill_winograd(const cpu_backend *self, cpu_weight *weight,
 static diffcut_status fill(const cpu_backend *self, cpu_weight *weight, const weight_source *source, size_t elements,
                            diffcut_diagnostics *diag) {
     diffcut_status status = DIFFCUT_OK;
-    if (weight->form == WINOGRAD_NONE || weight->head.stride != 1) {
+    if (source->kind != WEIGHT_NORM && weight->head.kernel_h == 1 && weight->head.kernel_w == 1) {
+        status = fill_panels(self, weight, source, diag);
+    } else if (weight->form == WINOGRAD_NONE || weight->head.stride != 1) {
         status = fill_plain(weight, source, elements, diag);
     }
     if (status == DIFFCUT_OK && weight->form != WINOGRAD_NONE) {
