@@ -61,7 +61,7 @@ typedef struct epilogue {
     const tensor *residual; /* y's shape */
 } epilogue;
 
-/* A weight as the file has it. The data need not stay valid after weight_create returns. */
+/* A weight as the file has it. The data need not stay valid after weight_create returns, unless it is lent. */
 typedef struct weight_source {
     enum weight_kind {
         WEIGHT_LINEAR, /* (out, in) */
@@ -76,6 +76,8 @@ typedef struct weight_source {
     uint32_t stride; /* convolution: the only stride it will be used with, which may save memory; 0: any */
     dtype precision; /* of a linear layer's product: DTYPE_F32, or DTYPE_BF16 where the network allows it (operands
                         rounded to bf16, sums in float32). The reference computes in float32 whatever it says. */
+    bool lent;       /* linear layer: the data stay valid and unchanged until weight_destroy, and are used about once,
+                        so that a backend may read them in place where making them ready would cost more */
 } weight_source;
 
 typedef struct conv_geometry {
@@ -106,7 +108,8 @@ typedef struct backend_ops {
      * softmax and all sums stay in float32. */
     void (*stream_precision)(backend_stream *stream, dtype precision);
 
-    /* Memory. `elements` counts float32 elements of activations. */
+    /* Memory. `elements` counts float32 elements of activations; a new buffer's contents are undefined, and a
+     * backend may keep the memory of destroyed ones for the next. */
     diffcut_status (*buffer_create)(backend *self, size_t elements, backend_buffer **out, diffcut_diagnostics *diag);
     void (*buffer_destroy)(backend_buffer *buffer);
     /* Host float32, dense (n, h, w, c), to and from a tensor. */

@@ -142,6 +142,19 @@ static diffcut_status open_first_stage(diffcut_model *model, const diffcut_model
  * and the model stays with the numbers that it was made with. */
 #define BF16_LEAST_PARAMETERS 50000000U
 
+/* Adds a weight's numbers up by its shape: its tensors need not be there. */
+static diffcut_status add_parameters(void *user, const char *component, const char *prefix, const weight_need *need) {
+    uint64_t *sum = user;
+    uint64_t parts = 0;
+    (void)component;
+    (void)prefix;
+    while (parts < WEIGHT_MAX_PARTS && need->parts[parts] != NULL) {
+        parts++;
+    }
+    *sum += parts * need->out * need->in * (need->form == WEIGHT_FORM_CONV3X3 ? 9 : 1);
+    return DIFFCUT_OK;
+}
+
 static diffcut_status choose_precision(diffcut_model *model, diffcut_precision wanted, diffcut_diagnostics *diag) {
     if ((int)wanted < DIFFCUT_PRECISION_AUTO || wanted > DIFFCUT_PRECISION_BF16) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "precision %d is none of the precisions", (int)wanted);
@@ -152,11 +165,14 @@ static diffcut_status choose_precision(diffcut_model *model, diffcut_precision w
         return diag_fail(diag, DIFFCUT_ERROR_UNSUPPORTED, "precision bf16: backend %s computes in f32 only",
                          ops->name);
     }
-    bool large = model->needed.parameters >= BF16_LEAST_PARAMETERS;
+    uint64_t parameters = 0;
+    (void)unet_visit(model->network, model->hook.step + 1, add_parameters, &parameters);
+    bool large = parameters >= BF16_LEAST_PARAMETERS;
     bool reduce = wanted == DIFFCUT_PRECISION_BF16 ||
                   (wanted == DIFFCUT_PRECISION_AUTO && support == BACKEND_BF16_FAST && large);
     model->precision = reduce ? DTYPE_BF16 : DTYPE_F32;
     unet_set_precision(model->network, model->precision);
+    context_source_set_precision(model->text, model->precision);
     return DIFFCUT_OK;
 }
 

@@ -169,14 +169,18 @@ static tensor rows(const run *r, backend_buffer *buffer, size_t first, uint32_t 
 }
 
 static void load(const run *r, const char *prefix, const weight_need *need, backend_weight **out) {
+    weight_need once = *need;
+    once.precision = r->encoder->precision;
+    once.once = need->form == WEIGHT_FORM_LINEAR;
     if (r->l->status == DIFFCUT_OK) {
-        r->l->status = weight_load(r->encoder->source, r->encoder->component, prefix, need, r->l->backend, out,
+        r->l->status = weight_load(r->encoder->source, r->encoder->component, prefix, &once, r->l->backend, out,
                                    r->l->work->diag);
     }
 }
 
-static void drop(const run *r, backend_weight *weight) {
+static void drop(const run *r, const char *prefix, const weight_need *need, backend_weight *weight) {
     r->l->backend->ops->weight_destroy(weight);
+    weight_release(r->encoder->source, r->encoder->component, prefix, need);
 }
 
 static void run_layer(run *r, size_t index) {
@@ -209,7 +213,7 @@ static void run_layer(run *r, size_t index) {
         r->l->status = r->l->backend->ops->stream_wait(r->l->stream, r->l->work->diag);
     }
     for (size_t slot = 0; slot < LAYER_SLOTS; slot++) {
-        drop(r, weights[slot]);
+        drop(r, prefix, &needs[slot], weights[slot]);
     }
 }
 
@@ -237,8 +241,10 @@ static void run_end(run *r, size_t end) {
     if (r->l->status == DIFFCUT_OK) {
         r->l->status = r->l->backend->ops->stream_wait(r->l->stream, r->l->work->diag);
     }
-    drop(r, norm);
-    drop(r, project);
+    drop(r, "", &norm_need, norm);
+    if (r->encoder->pooled) {
+        drop(r, "", &projection_need, project);
+    }
 }
 
 static void tap_hidden(run *r, size_t index) {
@@ -339,9 +345,11 @@ diffcut_status clip_text_encode(const clip_text *self, backend *target, backend_
     layers_take(&l, elements, &r.x);
     layers_take(&l, elements, &r.n);
     layers_take(&l, wide, &r.f);
+    target->ops->stream_precision(stream, self->precision);
     if (l.status == DIFFCUT_OK) {
         run_encoder(&r, ids, &result);
     }
+    target->ops->stream_precision(stream, DTYPE_F32); /* other networks run on this stream too */
     if (l.status == DIFFCUT_OK) {
         l.status = check_finite(self, result.tokens, elements, w->diag);
     }

@@ -168,6 +168,53 @@ static void products_of_every_height_are_right_and_write_nothing_else(void **sta
     }
 }
 
+/* A matrix that is read in place gives the bits of a packed one, from any column on. */
+static void a_lent_matrix_multiplies_as_a_packed_one(void **state) {
+    (void)state;
+    enum { OUTER = 101, INNER = 2 * PANEL_WORDS + 33, ROWS = 19, WIDE = OUTER + 3 * MOST_COLS };
+    static const dtype types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16};
+    static uint8_t data[OUTER * INNER * 4];
+    static float x[ROWS * INNER];
+    static uint32_t scratch[ROWS * PANEL_ROW + 3 * MOST_COLS * PANEL_WORDS];
+    static float packed[ROWS * WIDE];
+    static float lent[ROWS * WIDE];
+    diffcut_diagnostics diag;
+    for (size_t i = 0; i < sizeof data; i++) {
+        data[i] = i % 4 == 3 || i % 4 == 1 ? (uint8_t)(0x38 + i % 7) : (uint8_t)(i * 37); /* tame exponents */
+    }
+    for (size_t i = 0; i < ROWS * INNER; i++) {
+        x[i] = value_at(i);
+    }
+    for (cpu_level level = CPU_GENERIC; level <= cpu_best_level(); level++) {
+        for (size_t k = 0; k < 6; k++) {
+            dtype precision = k % 2 == 0 ? DTYPE_F32 : DTYPE_BF16;
+            panel_matrix a;
+            panel_matrix b;
+            assert_int_equal(
+                panel_matrix_create(kernels_of(level), OUTER, INNER, types[k / 2], data, precision, &a, &diag),
+                DIFFCUT_OK);
+            assert_int_equal(
+                panel_matrix_lend(kernels_of(level), OUTER, INNER, types[k / 2], data, precision, &b, &diag),
+                DIFFCUT_OK);
+            assert_int_equal(panel_matrix_bytes(&b), 0);
+            size_t column = k % 3 * 32;
+            assert_true(panel_scratch(&b, ROWS) <= sizeof scratch / sizeof *scratch);
+            memset(packed, 0, sizeof packed);
+            memset(lent, 0, sizeof lent);
+            panel_multiply(&a, ROWS, x, INNER, column, OUTER - column, scratch, packed, WIDE);
+            panel_multiply(&b, ROWS, x, INNER, column, OUTER - column, scratch, lent, WIDE);
+            assert_memory_equal(packed, lent, sizeof lent);
+            panel_matrix_free(&a);
+            panel_matrix_free(&b);
+        }
+    }
+    panel_matrix none = {.inner = 99};
+    assert_int_equal(panel_matrix_lend(kernels_of(CPU_GENERIC), SIZE_MAX / 2, SIZE_MAX / 2, DTYPE_F32, data,
+                                       DTYPE_F32, &none, &diag),
+                     DIFFCUT_ERROR_LIMIT);
+    assert_int_equal(none.inner, 99);
+}
+
 static void a_weight_without_memory_is_a_clean_error(void **state) {
     (void)state;
     const float data[6] = {1, 2, 3, 4, 5, 6};
@@ -192,6 +239,7 @@ int main(void) {
         cmocka_unit_test(nan_stays_nan_in_bf16),
         cmocka_unit_test(columns_and_matrix_pack_alike),
         cmocka_unit_test(products_of_every_height_are_right_and_write_nothing_else),
+        cmocka_unit_test(a_lent_matrix_multiplies_as_a_packed_one),
         cmocka_unit_test(a_weight_without_memory_is_a_clean_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,11 @@ static diffcut_status cpu_open(backend **out, diffcut_diagnostics *diag) {
     if (self == NULL) {
         return diag_no_memory(diag, sizeof *self, "the cpu backend");
     }
+    diffcut_status status = cpu_pool_create(&self->pool, diag);
+    if (status != DIFFCUT_OK) {
+        mem_free(self);
+        return status;
+    }
     self->head.ops = &backend_cpu_ops;
     self->level = cpu_best_level();
     self->kernels = SIMD_PICK(cpu_kernels_table, self->level);
@@ -18,7 +23,13 @@ static diffcut_status cpu_open(backend **out, diffcut_diagnostics *diag) {
 }
 
 static void cpu_close(backend *self) {
+    cpu_pool_destroy(((cpu_backend *)(void *)self)->pool);
     mem_free(self);
+}
+
+static diffcut_status cpu_buffer_create(backend *self, size_t elements, backend_buffer **out,
+                                        diffcut_diagnostics *diag) {
+    return cpu_pool_take(((cpu_backend *)(void *)self)->pool, elements, out, diag);
 }
 
 static diffcut_status cpu_stream_create(backend *self, uint32_t threads, backend_stream **out,
@@ -35,6 +46,7 @@ static diffcut_status cpu_stream_create(backend *self, uint32_t threads, backend
 
 static void cpu_stream_destroy(backend_stream *stream) {
     if (stream != NULL) {
+        cpu_pool_trim(stream->owner->pool);
         mem_free(stream->scratch);
         mem_free(stream);
     }
@@ -99,8 +111,8 @@ const backend_ops backend_cpu_ops = {
     .stream_destroy = cpu_stream_destroy,
     .stream_wait = cpu_stream_wait,
     .stream_precision = cpu_stream_precision,
-    .buffer_create = host_buffer_create,
-    .buffer_destroy = host_buffer_destroy,
+    .buffer_create = cpu_buffer_create,
+    .buffer_destroy = cpu_pool_give_back,
     .upload = host_upload,
     .download = host_download,
     .weight_create = cpu_weight_create,

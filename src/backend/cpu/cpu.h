@@ -9,6 +9,7 @@
 
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/panel.h"
+#include "backend/cpu/pool.h"
 #include "backend/cpu/winograd_kernels.h"
 #include "backend/host.h"
 
@@ -18,6 +19,7 @@ typedef struct cpu_backend {
     const cpu_kernels *kernels; /* of its instruction set */
     const panel_kernels *panels;
     const winograd_kernels *winograd;
+    cpu_pool *pool; /* of buffers */
 } cpu_backend;
 
 struct backend_stream {

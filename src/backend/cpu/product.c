@@ -55,7 +55,7 @@ static diffcut_status multiply(const product_task *task, size_t position, size_t
     size_t in = task->x->c;
     size_t out = task->weight->head.out;
     const panel_matrix *panels = &task->weight->panels;
-    if (panels->words != NULL) { /* one tap */
+    if (panel_matrix_is_there(panels)) { /* one tap */
         uint32_t *packed = (uint32_t *)(void *)(patches + task->patch_floats);
         const float *x = host_data(task->x) + position * task->x->stride;
         size_t stride = task->x->stride;
@@ -115,7 +115,7 @@ static void finish_tile(const product_task *task, size_t position, size_t rows, 
 
 /* Where a tile's column lies in its product. */
 static size_t lead(const product_task *task, size_t column) {
-    return task->weight->panels.words != NULL ? panel_lead(&task->weight->panels, column) : 0;
+    return panel_matrix_is_there(&task->weight->panels) ? panel_lead(&task->weight->panels, column) : 0;
 }
 
 static void run_tile(void *context, size_t piece, uint32_t worker) {
@@ -155,8 +155,8 @@ static void plan(product_task *task) {
     task->col_tiles = (task->outputs + task->tile_cols - 1) / task->tile_cols;
     size_t taps = PATCH_FLOATS / (task->tile_rows * task->x->c);
     task->tile_taps = taps == 0 ? 1 : min_size(taps, task->taps);
-    task->width =
-        task->weight->panels.words != NULL ? panel_width(&task->weight->panels, task->tile_cols) : task->tile_cols;
+    task->width = panel_matrix_is_there(&task->weight->panels) ? panel_width(&task->weight->panels, task->tile_cols)
+                                                               : task->tile_cols;
     task->patch_floats = task->geometry != NULL ? task->tile_rows * task->tile_taps * task->x->c : 0;
 }
 
@@ -166,7 +166,8 @@ static diffcut_status run(backend_stream *stream, product_task *task, const char
     size_t row_tiles = (task->positions + task->tile_rows - 1) / task->tile_rows;
     size_t tiles = row_tiles * task->col_tiles;
     size_t product = task->tile_rows * task->width * (is_gated(task) ? 2 : 1);
-    size_t packed = task->weight->panels.words != NULL ? task->tile_rows * PANEL_ROW : 0;
+    size_t packed =
+        panel_matrix_is_there(&task->weight->panels) ? panel_scratch(&task->weight->panels, task->tile_rows) : 0;
     double work = (double)task->positions * task->weight->head.out * task->x->c * (double)task->taps / 16.0;
     uint32_t workers = cpu_workers(stream, tiles, work);
     diffcut_status status =

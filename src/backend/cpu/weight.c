@@ -66,8 +66,9 @@ static diffcut_status fill_plain(cpu_weight *weight, const weight_source *source
 static diffcut_status fill_panels(const cpu_backend *self, cpu_weight *weight, const weight_source *source,
                                   diffcut_diagnostics *diag) {
     dtype precision = source->kind == WEIGHT_LINEAR ? source->precision : DTYPE_F32;
-    diffcut_status status = panel_matrix_create(self->panels, weight->head.out, weight->head.in, source->type,
-                                                source->data, precision, &weight->panels, diag);
+    diffcut_status status = (source->kind == WEIGHT_LINEAR && source->lent ? panel_matrix_lend : panel_matrix_create)(
+        self->panels, weight->head.out, weight->head.in, source->type, source->data, precision, &weight->panels,
+        diag);
     weight->bytes += status == DIFFCUT_OK ? panel_matrix_bytes(&weight->panels) : 0;
     return status;
 }

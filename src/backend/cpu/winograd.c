@@ -59,29 +59,49 @@ bool winograd_floats(const winograd_kernels *kernels, winograd_form form, uint32
            *floats <= SIZE_MAX / sizeof(float);
 }
 
-diffcut_status winograd_transform(const winograd_kernels *kernels, winograd_form form, const weight_source *source,
-                                  float *to, diffcut_diagnostics *diag) {
-    size_t points = patch_of(form) * patch_of(form);
+typedef struct transform_task {
+    const winograd_kernels *kernels;
+    winograd_form form;
+    const weight_source *source;
+    float *rows; /* each worker: one panel's weights, widened */
+    float *to;
+} transform_task;
+
+static void transform_panel(void *context, size_t piece, uint32_t worker) {
+    const transform_task *task = context;
+    const winograd_kernels *kernels = task->kernels;
+    const weight_source *source = task->source;
+    size_t points = patch_of(task->form) * patch_of(task->form);
     size_t channels = round_up(source->in, kernels->lanes);
-    size_t row = (size_t)source->in * 9;
-    float *rows = mem_array(row * sizeof *rows, kernels->cols);
-    if (rows == NULL) {
-        return diag_no_memory(diag, row * sizeof *rows * kernels->cols, "a weight");
-    }
     size_t point_stride = channels * kernels->cols;
+    size_t row = (size_t)source->in * 9;
+    size_t first = piece * kernels->cols;
+    size_t outputs = min_size(kernels->cols, source->out - first);
+    float *rows = task->rows + worker * row * kernels->cols;
+    float *panel = task->to + first * channels * points;
     const char *bytes = source->data;
-    for (size_t first = 0; first < source->out; first += kernels->cols) {
-        size_t outputs = min_size(kernels->cols, source->out - first);
-        float *panel = to + first * channels * points;
-        dtype_to_float(source->type, bytes + first * row * dtype_size(source->type), outputs * row, rows);
-        kernels->weights[form](source->in, outputs, rows, panel, point_stride);
-        for (size_t point = 0; point < points; point++) {
-            for (size_t i = source->in * kernels->cols; i < point_stride; i++) {
-                panel[point * point_stride + i] = 0.0F; /* channels that do not exist */
-            }
+    dtype_to_float(source->type, bytes + first * row * dtype_size(source->type), outputs * row, rows);
+    kernels->weights[task->form](source->in, outputs, rows, panel, point_stride);
+    for (size_t point = 0; point < points; point++) {
+        for (size_t i = source->in * kernels->cols; i < point_stride; i++) {
+            panel[point * point_stride + i] = 0.0F; /* channels that do not exist */
         }
     }
-    mem_free(rows);
+}
+
+diffcut_status winograd_transform(const winograd_kernels *kernels, winograd_form form, const weight_source *source,
+                                  float *to, diffcut_diagnostics *diag) {
+    size_t panels = round_up(source->out, kernels->cols) / kernels->cols;
+    uint32_t threads = parallel_default_threads();
+    threads = threads < panels ? threads : (uint32_t)panels;
+    size_t row = (size_t)source->in * 9 * sizeof(float); /* its padded copies have been counted */
+    transform_task task = {.kernels = kernels, .form = form, .source = source, .to = to};
+    task.rows = mem_array(row * kernels->cols, threads);
+    if (task.rows == NULL) {
+        return diag_no_memory(diag, row * kernels->cols * threads, "a weight");
+    }
+    parallel_for_workers(threads, panels, transform_panel, &task);
+    mem_free(task.rows);
     return DIFFCUT_OK;
 }
 
