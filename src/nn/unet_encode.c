@@ -204,6 +204,7 @@ static diffcut_status run_network(unet_run *r) {
     r->missing = r->hook_count;
     l->status = plan_memory(r, steps);
     take_buffers(r);
+    l->backend->ops->stream_precision(l->stream, r->network->precision);
     for (size_t i = 0; i < steps && l->status == DIFFCUT_OK; i++) {
         l->status = work_progress(l->work, (double)i / (double)steps);
         r->index = i;
@@ -212,6 +213,7 @@ static diffcut_status run_network(unet_run *r) {
             run_step[r->step->kind](r);
         }
     }
+    l->backend->ops->stream_precision(l->stream, DTYPE_F32); /* other networks run on this stream too */
     give_back_buffers(r);
     layers_end(l);
     if (l->status == DIFFCUT_OK) {
