@@ -609,8 +609,18 @@ DIFFCUT_API diffcut_status diffcut_session_peak(diffcut_session *session, double
 DIFFCUT_API diffcut_status diffcut_features_compute(diffcut_session *session, const diffcut_image *image,
                                                     const diffcut_settings *settings, diffcut_features **out);
 
-/* The same, not concatenated: one part a timestep and hook, in the same order, each on its own grid. The caller frees
- * them with diffcut_features_parts_free. */
+#define DIFFCUT_MAX_BATCH 64
+
+/* The same for 1 .. DIFFCUT_MAX_BATCH images at once: out[i] is images[i]'s features, equal to the bit to what
+ * diffcut_features_compute makes of it. Images that come to one input size go through the UNet together; the first
+ * stage takes them one by one. Memory grows with the batch. With a dump callback they are computed one after the
+ * other. An image that fails fails the batch: out is then as it was. */
+DIFFCUT_API diffcut_status diffcut_features_compute_batch(diffcut_session *session,
+                                                          const diffcut_image *const *images, size_t count,
+                                                          const diffcut_settings *settings, diffcut_features **out);
+
+/* As diffcut_features_compute, not concatenated: one part a timestep and hook, in the same order, each on its own
+ * grid. The caller frees them with diffcut_features_parts_free. */
 DIFFCUT_API diffcut_status diffcut_features_compute_parts(diffcut_session *session, const diffcut_image *image,
                                                           const diffcut_settings *settings,
                                                           diffcut_features_part **out, size_t *count);
