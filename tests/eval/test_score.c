@@ -519,6 +519,40 @@ static void preparation_refuses_labels_of_another_size(void **state) {
     diffcut_image_free(&image);
 }
 
+static void refining_a_prepared_photo_is_refining_its_pixels(void **state) {
+    (void)state;
+    enum { WHOLE = SIDE + 1 };
+    uint8_t rgb[WHOLE * WHOLE * 3];
+    uint64_t random = 9;
+    for (size_t i = 0; i < sizeof rgb; i++) {
+        rgb[i] = (uint8_t)((i / 3 % WHOLE < 11 ? 60 : 190) + next(&random) % 20);
+    }
+    diffcut_image image = {0};
+    diffcut_labels prediction, truth, one = {0}, other = {0};
+    diffcut_eval_photo photo = {0};
+    diffcut_session *session = NULL;
+    diffcut_settings settings;
+    const diffcut_eval_settings same_size = {SIDE, SIDE};
+    make_photo(2, &prediction, &truth);
+    diffcut_settings_init(&settings, NULL);
+    settings.iterations = 10;
+    assert_int_equal(diffcut_image_create(WHOLE, WHOLE, rgb, &image, NULL), DIFFCUT_OK);
+    assert_int_equal(diffcut_session_open(NULL, NULL, &session, NULL), DIFFCUT_OK);
+    assert_int_equal(diffcut_eval_refine(session, &photo, &prediction, &settings, &one), DIFFCUT_ERROR_ARGUMENT);
+    assert_int_equal(diffcut_eval_prepare(&image, NULL, &same_size, &photo, NULL), DIFFCUT_OK);
+    assert_int_equal(diffcut_eval_refine(session, &photo, &prediction, &settings, &one), DIFFCUT_OK);
+    assert_int_equal(diffcut_labels_refine(session, &photo.image, &prediction, &settings, &other), DIFFCUT_OK);
+    assert_memory_equal(one.data, other.data, SIDE * SIDE * sizeof *one.data);
+    assert_memory_not_equal(one.data, prediction.data, SIDE * SIDE * sizeof *one.data);
+    diffcut_labels_free(&other);
+    diffcut_labels_free(&one);
+    diffcut_eval_photo_free(&photo);
+    diffcut_session_close(session);
+    diffcut_labels_free(&truth);
+    diffcut_labels_free(&prediction);
+    diffcut_image_free(&image);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_left_over_segment_has_no_class_but_by_the_published_code),
@@ -535,6 +569,7 @@ int main(void) {
         cmocka_unit_test(labels_are_refused_with_the_pixel_and_its_value),
         cmocka_unit_test(measuring_and_saving_survive_every_failing_allocation),
         cmocka_unit_test(preparation_refuses_labels_of_another_size),
+        cmocka_unit_test(refining_a_prepared_photo_is_refining_its_pixels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
