@@ -84,6 +84,13 @@ void layers_attention(layers *l, const tensor *q, const tensor *k, const tensor 
     }
 }
 
+void layers_attention_map(layers *l, const tensor *q, const tensor *k, uint32_t heads, const tensor *y) {
+    float scale = 1.0F / sqrtf((float)(q->c / heads));
+    if (going(l)) {
+        l->status = l->backend->ops->attention_map(l->stream, q, k, heads, scale, y, l->work->diag);
+    }
+}
+
 void layers_add(layers *l, const tensor *a, const tensor *b, activation act, const tensor *y) {
     if (going(l)) {
         l->status = l->backend->ops->add(l->stream, a, b, act, y, l->work->diag);
