@@ -33,6 +33,7 @@ _diffcut() {
         --like) mapfile -t COMPREPLY < <(compgen -d -W 'ssd-1b vega sd1 sd2 sdxl-base' -- "$cur") && return ;;
         --dtype) mapfile -t COMPREPLY < <(compgen -W 'f16 bf16 f32' -- "$cur") && return ;;
         --backend) mapfile -t COMPREPLY < <(compgen -W 'cpu ref' -- "$cur") && return ;;
+        --precision) mapfile -t COMPREPLY < <(compgen -W 'auto f32 bf16' -- "$cur") && return ;;
         --outputs)
             mapfile -t COMPREPLY < <(compgen -W 'labels overlay json coco npy features' -- "$cur")
             return
@@ -65,7 +66,7 @@ _diffcut() {
     if [[ $cur == -* ]]; then
         local says='--quiet --verbose --help'
         local input='--size --square --resample --tile --max-pixels'
-        local opening='--variant --config --first-stage --context --backend'
+        local opening='--variant --config --first-stage --context --backend --precision'
         local features='--timestep --noise --seed --average --hook --prompt'
         local cut='--tau --alpha --min-tokens --reference --eigen'
         local refinement='--iterations --dilations --median --refine-size'
@@ -85,7 +86,7 @@ _diffcut() {
             'model context') options="--output --force --prompt $opening --threads $says" ;;
             'model synth') options="--like --output --seed --dtype --dry-run --force $says" ;;
             bench)
-                options="--synthetic --repeat --json $input $features $cut --refine --no-refine $refinement --model
+                options="--synthetic --repeat --operations --json $input $features $cut --refine --no-refine $refinement --model
                     $opening --threads $says"
                 ;;
             *) options='--help --version' ;;

@@ -8,6 +8,7 @@
 #include "io/resize.h"
 #include "model/model.h"
 #include "nn/encode.h"
+#include "nn/peak.h"
 #include "segment/concepts.h"
 #include "segment/features.h"
 #include "segment/labels.h"
@@ -272,6 +273,22 @@ diffcut_status diffcut_context_save(diffcut_session *session, const char *prompt
     }
     if (status == DIFFCUT_OK) {
         status = save_context(&w, session, prompt, out);
+    }
+    return session_end(&w, status);
+}
+
+diffcut_status diffcut_session_peak(diffcut_session *session, double *flops) {
+    if (session == NULL) {
+        return DIFFCUT_ERROR_ARGUMENT;
+    }
+    work w = session_begin(session, DIFFCUT_STAGE_FEATURES);
+    w.seconds = NULL; /* no photo's time */
+    diffcut_status status = check_output(flops, w.diag);
+    if (status == DIFFCUT_OK && session->model == NULL) {
+        status = diag_fail(w.diag, DIFFCUT_ERROR_ARGUMENT, "the session was opened without a model");
+    }
+    if (status == DIFFCUT_OK) {
+        status = peak_measure(session->model->backend, session->stream, &w, flops);
     }
     return session_end(&w, status);
 }

@@ -26,6 +26,10 @@ void unet_close(unet *self);
 
 const unet_plan *unet_get_plan(const unet *self);
 
+/* DTYPE_F32, the default, or DTYPE_BF16: of the products in linear layers and attention, for weights that are
+ * prepared from here on. Norms, residual sums and convolutions are float32 always. */
+void unet_set_precision(unet *self, dtype precision);
+
 /* Every weight of the first `steps` steps, in their order; stops at the first status that is not DIFFCUT_OK. */
 diffcut_status unet_visit(const unet *self, size_t steps, weight_visit_fn visit, void *user);
 /* Reads and prepares the weights of the first `steps` steps; those that are prepared stay. */

@@ -232,6 +232,7 @@ diffcut_status unet_run_network(unet_run *r) {
     r->missing = r->hook_count;
     l->status = plan_memory(r);
     take_buffers(r);
+    l->backend->ops->stream_precision(l->stream, r->network->precision);
     for (size_t i = 0; i < r->steps && l->status == DIFFCUT_OK; i++) {
         l->status = work_progress(l->work, (double)i / (double)r->steps);
         r->index = i;
@@ -243,6 +244,7 @@ diffcut_status unet_run_network(unet_run *r) {
             unet_push_skip(r);
         }
     }
+    l->backend->ops->stream_precision(l->stream, DTYPE_F32); /* other networks run on this stream too */
     unet_drop_skips(r);
     give_back_buffers(r);
     layers_end(l);
