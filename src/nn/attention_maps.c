@@ -178,7 +178,7 @@ diffcut_status attention_maps_compute(const diffcut_model *model, backend_stream
     attention_maps maps = {.count = 0};
     /* SDXL's original height and width, crop's top and left, target height and width. */
     const float time_ids[UNET_TIME_IDS] = {(float)height, (float)width, 0.0F, 0.0F, (float)height, (float)width};
-    unet_input input = {.timestep = timestep, .time_ids = time_ids};
+    unet_input input = {.n = 1, .timestep = timestep, .time_ids = time_ids};
     diffcut_status status = check_model(model, height, width, &run.steps, w->diag);
     if (status != DIFFCUT_OK) {
         return status;

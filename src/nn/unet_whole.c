@@ -130,8 +130,8 @@ diffcut_status unet_whole_steps(const unet *self, bool to_output, size_t *steps,
 diffcut_status unet_run_whole(const unet *self, backend_stream *stream, const work *w, const unet_input *input,
                               size_t steps, unet_attention_fn attention, void *attention_user, layer_tap_fn tap,
                               void *tap_user) {
-    if (input->h == 0 || input->w == 0) {
-        return diag_fail(w->diag, DIFFCUT_ERROR_ARGUMENT, "a latent of %ux%u", input->w, input->h);
+    if (input->n != 1 || input->h == 0 || input->w == 0) {
+        return diag_fail(w->diag, DIFFCUT_ERROR_ARGUMENT, "%u latents of %ux%u", input->n, input->w, input->h);
     }
     if (steps > self->prepared || input->context == NULL || steps > input->context->prepared) {
         return diag_fail(w->diag, DIFFCUT_ERROR_ARGUMENT, "the UNet is not prepared for %zu steps", steps);

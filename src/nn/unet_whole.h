@@ -26,7 +26,7 @@ typedef void (*unet_attention_fn)(void *user, layers *l, const unet_attention *s
  * DIFFCUT_ERROR_UNSUPPORTED with the reason when the configuration has no decoder, or none that can be run. */
 diffcut_status unet_whole_steps(const unet *self, bool to_output, size_t *steps, diffcut_diagnostics *diag);
 
-/* Runs the first `steps` of them. attention and tap may be NULL. */
+/* Runs the first `steps` of them on one latent. attention and tap may be NULL. */
 diffcut_status unet_run_whole(const unet *self, backend_stream *stream, const work *w, const unet_input *input,
                               size_t steps, unet_attention_fn attention, void *attention_user, layer_tap_fn tap,
                               void *tap_user);

@@ -117,7 +117,7 @@ static void check_picture(const diffcut_model *model, backend_stream *stream, co
     }
     /* The golden files are made at t = 50, whatever the model's own default. */
     const unet_input input = {
-        .noisy = noisy, .h = h, .w = width, .timestep = 50, .context = context, .time_ids = time_ids};
+        .noisy = noisy, .n = 1, .h = h, .w = width, .timestep = 50, .context = context, .time_ids = time_ids};
     const unet_step *step = &plan->steps[plan->count - 1];
     size_t outputs;
     unet_hook end = {.step = plan->count - 1};

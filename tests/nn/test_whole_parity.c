@@ -112,7 +112,7 @@ static void check_backend(const char *name, const safetensors *golden, const saf
         DIFFCUT_OK);
     assert_int_equal(unet_whole_steps(model->network, true, &steps, &diag), DIFFCUT_OK);
     const unet_input input = {
-        .noisy = latent, .h = h, .w = width, .timestep = TIMESTEP, .context = context, .time_ids = time_ids};
+        .noisy = latent, .n = 1, .h = h, .w = width, .timestep = TIMESTEP, .context = context, .time_ids = time_ids};
     comparison with = {.file = full, .tolerance = strcmp(name, "ref") == 0 ? TOLERANCE : TOLERANCE_WINOGRAD};
     assert_int_equal(unet_run_whole(model->network, stream, &w, &input, steps, compare_map, &with, NULL, NULL),
                      DIFFCUT_ERROR_ARGUMENT); /* not prepared */
