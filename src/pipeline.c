@@ -8,6 +8,7 @@
 #include "io/resize.h"
 #include "model/model.h"
 #include "nn/encode.h"
+#include "nn/first_stage.h"
 #include "nn/peak.h"
 #include "pipeline.h"
 #include "segment/concepts.h"
@@ -386,6 +387,36 @@ diffcut_status diffcut_features_compute_parts(diffcut_session *session, const di
     }
     if (status == DIFFCUT_OK) {
         status = compute_parts(&w, session, image, settings, out, count);
+    }
+    return session_end(&w, status);
+}
+
+static diffcut_status plan_features(const work *w, const diffcut_model *model, const diffcut_image *image,
+                                    const diffcut_settings *settings, uint64_t *bytes) {
+    network_input in = {.pixels = NULL};
+    size_t elements;
+    diffcut_status status = choose_input(w, model, image, settings, &in);
+    if (status == DIFFCUT_OK) {
+        status = unet_planned(model->network, w, in.height / in.request.factor, in.width / in.request.factor,
+                              in.request.hooks, in.request.hook_count, &elements);
+    }
+    if (status == DIFFCUT_OK) {
+        double first = first_stage_planned(model->first_stage, in.height, in.width, settings->tile);
+        *bytes = sizeof(float) * (uint64_t)(first > (double)elements ? first : (double)elements);
+    }
+    return status;
+}
+
+diffcut_status diffcut_session_plan(diffcut_session *session, const diffcut_image *image,
+                                    const diffcut_settings *settings, uint64_t *bytes) {
+    if (session == NULL) {
+        return DIFFCUT_ERROR_ARGUMENT;
+    }
+    work w = session_begin(session, DIFFCUT_STAGE_FEATURES);
+    w.seconds = NULL; /* no photo's time */
+    diffcut_status status = check_features_call(session, image, settings, bytes, w.diag);
+    if (status == DIFFCUT_OK) {
+        status = plan_features(&w, session->model, image, settings, bytes);
     }
     return session_end(&w, status);
 }

@@ -594,6 +594,12 @@ DIFFCUT_API const char *diffcut_session_note(const diffcut_session *session);
 DIFFCUT_API void diffcut_session_times(const diffcut_session *session, double seconds[DIFFCUT_STAGE_COUNT]);
 DIFFCUT_API void diffcut_session_reset_times(diffcut_session *session);
 
+/* Bytes of the networks' activations that diffcut_features_compute will have at once for this image, at most: summed
+ * up from the networks' layers, before anything runs. Weights, scratch memory and the picture itself come on top.
+ * DIFFCUT_ERROR_ARGUMENT or DIFFCUT_ERROR_LIMIT where that call would give it. */
+DIFFCUT_API diffcut_status diffcut_session_plan(diffcut_session *session, const diffcut_image *image,
+                                                const diffcut_settings *settings, uint64_t *bytes);
+
 /* The most floating-point operations a second that the session's model's backend reaches now, with the session's
  * threads, in one large product of matrices that suits it: what the networks' operations are measured by. Takes about
  * a second. */

@@ -389,3 +389,20 @@ diffcut_status unet_encode(const unet *self, backend_stream *stream, const work 
     mem_free(kept);
     return status;
 }
+
+diffcut_status unet_planned(const unet *self, const work *w, uint32_t height, uint32_t width, const unet_hook *hooks,
+                            size_t hook_count, size_t *elements) {
+    const unet_input one = {.n = 1, .h = height, .w = width};
+    unet_run r = {.network = self,
+                  .layers = {.work = w},
+                  .input = &one,
+                  .hooks = hooks,
+                  .hook_count = hook_count,
+                  .h = height,
+                  .w = width};
+    diffcut_status status = plan_memory(&r, needed_steps(hooks, hook_count));
+    if (status == DIFFCUT_OK) {
+        *elements = 3 * r.memory.grid + r.memory.wide + r.memory.extra + r.memory.vectors;
+    }
+    return status;
+}
