@@ -399,8 +399,9 @@ diffcut_status unet_planned(const unet *self, const work *w, uint32_t height, ui
                   .hooks = hooks,
                   .hook_count = hook_count,
                   .h = height,
-                  .w = width};
-    diffcut_status status = plan_memory(&r, needed_steps(hooks, hook_count));
+                  .w = width,
+                  .steps = needed_steps(hooks, hook_count)};
+    diffcut_status status = plan_memory(&r);
     if (status == DIFFCUT_OK) {
         *elements = 3 * r.memory.grid + r.memory.wide + r.memory.extra + r.memory.vectors;
     }
