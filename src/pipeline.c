@@ -10,6 +10,7 @@
 #include "nn/encode.h"
 #include "nn/first_stage.h"
 #include "nn/peak.h"
+#include "pipeline.h"
 #include "segment/concepts.h"
 #include "segment/features.h"
 #include "segment/labels.h"
@@ -48,8 +49,8 @@ static uint32_t round_to_multiple(double side, uint32_t multiple) {
  * asked for by its sides is taken as it is if the first stage can (a multiple of its factor): the network's halvings
  * then round up, and the last row and column of tokens see less than the others.
  */
-static diffcut_status input_size(const diffcut_image *image, const diffcut_settings *settings, uint32_t multiple,
-                                 uint32_t factor, uint32_t *width, uint32_t *height, diffcut_diagnostics *diag) {
+diffcut_status pipeline_input_size(const diffcut_image *image, const diffcut_settings *settings, uint32_t multiple,
+                                   uint32_t factor, uint32_t *width, uint32_t *height, diffcut_diagnostics *diag) {
     switch (settings->size_mode) {
     case DIFFCUT_SIZE_LONG_SIDE: {
         double scale = (double)settings->size / (image->width > image->height ? image->width : image->height);
@@ -95,7 +96,7 @@ static diffcut_status choose_input(const work *w, const diffcut_model *model, co
     }
     /* The default hook's multiple at least, so that a photo goes in at one size whichever hooks are compared. */
     uint32_t multiple = in->request.multiple > info.multiple ? in->request.multiple : info.multiple;
-    status = input_size(image, settings, multiple, in->request.factor, &in->width, &in->height, w->diag);
+    status = pipeline_input_size(image, settings, multiple, in->request.factor, &in->width, &in->height, w->diag);
     if (status != DIFFCUT_OK) {
         return status;
     }

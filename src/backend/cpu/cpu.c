@@ -123,5 +123,6 @@ const backend_ops backend_cpu_ops = {
     .group_norm = cpu_group_norm,
     .layer_norm = cpu_layer_norm,
     .attention = cpu_attention,
+    .attention_map = cpu_attention_map,
     .add = cpu_add,
 };
