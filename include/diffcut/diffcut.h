@@ -571,6 +571,117 @@ DIFFCUT_API const char *diffcut_session_note(const diffcut_session *session);
 DIFFCUT_API void diffcut_session_times(const diffcut_session *session, double seconds[DIFFCUT_STAGE_COUNT]);
 DIFFCUT_API void diffcut_session_reset_times(diffcut_session *session);
 
+/* ------------------------------------------------------------------------------------------------- data sets
+ * Photos with ground truth, found in the layouts of the data sets' own downloads. */
+
+typedef struct diffcut_dataset diffcut_dataset;
+
+typedef struct diffcut_dataset_settings {
+    const char *split;  /* "val", "train", ...; NULL: "val". "generic" has none and takes NULL only */
+    const char *list;   /* a file of names, one a line, in place of the set's own list; NULL: the set's own, and where
+                           it   has none all photos of the split */
+    const char *images; /* "generic": the folder of photos, below the set's folder or absolute; NULL: "images" */
+    const char *labels; /* "generic": that of the label PNGs; NULL: "labels", "annotations" or "masks" */
+} diffcut_dataset_settings;
+
+DIFFCUT_API void diffcut_dataset_settings_init(diffcut_dataset_settings *settings);
+
+/* What is known of a set before it is looked for. Strings are static. */
+typedef struct diffcut_dataset_kind {
+    const char *name;     /* "voc", "context", "coco-object", "coco-stuff-27", "cityscapes", "ade20k", "generic" */
+    const char *title;    /* "PASCAL VOC 2012" */
+    const char *protocol; /* its diffcut_protocol_open name */
+    const char *layout;   /* what is looked for, in a line */
+} diffcut_dataset_kind;
+
+/* The index-th kind; false past the last, kind then being as it was. */
+DIFFCUT_API bool diffcut_dataset_kind_at(size_t index, diffcut_dataset_kind *kind);
+
+/* Finds a set below a folder, which may be the download's own or the one above it, and lists its photos: in the
+ * list's order, or sorted by name where folders are walked. Memory: the names. DIFFCUT_ERROR_ARGUMENT: no such set.
+ * DIFFCUT_ERROR_IO: its folders are not there (the message has the places looked at) or cannot be read.
+ * DIFFCUT_ERROR_FORMAT: an empty list, a name that is listed twice or leaves the folder, two photos of one name.
+ * settings may be NULL. */
+DIFFCUT_API diffcut_status diffcut_dataset_open(const char *name, const char *folder,
+                                                const diffcut_dataset_settings *settings, diffcut_dataset **out,
+                                                diffcut_diagnostics *diagnostics);
+/* NULL is allowed. */
+DIFFCUT_API void diffcut_dataset_close(diffcut_dataset *dataset);
+
+/* What was found. Strings belong to the data set. */
+typedef struct diffcut_dataset_info {
+    const char *name, *title, *protocol;
+    const char *split;  /* "" for "generic" */
+    const char *photos; /* folder */
+    const char *labels; /* folder */
+    const char *list;   /* file; "" where the folder of photos was walked */
+    size_t count;       /* photos */
+} diffcut_dataset_info;
+
+DIFFCUT_API void diffcut_dataset_get_info(const diffcut_dataset *dataset, diffcut_dataset_info *info);
+
+#define DIFFCUT_PATH_SIZE 4096
+
+typedef struct diffcut_dataset_item {
+    const char *name;              /* of the pair within the set, belonging to the data set: "aachen/aachen_0_19" */
+    char photo[DIFFCUT_PATH_SIZE]; /* neither file need exist: a list may name what was not downloaded */
+    char labels[DIFFCUT_PATH_SIZE];
+} diffcut_dataset_item;
+
+/* The index-th pair, index < count. Thread-safe. */
+DIFFCUT_API diffcut_status diffcut_dataset_get(const diffcut_dataset *dataset, size_t index,
+                                               diffcut_dataset_item *item, diffcut_diagnostics *diagnostics);
+
+/* ------------------------------------------------------------------------------------------------- features cache
+ * Features on disk, found by what they were computed from. Any number of processes may share a folder. */
+
+#define DIFFCUT_FINGERPRINT_SIZE 65 /* 64 hexadecimal digits and NUL */
+
+/* What a model computes with, as one number: SHA-256 over its configurations, backend, and its tensors' names, types,
+ * shapes and values (of more than 64 MiB of weights, blocks spread over each tensor). Equal files give equal
+ * fingerprints wherever they lie. */
+DIFFCUT_API diffcut_status diffcut_model_fingerprint(const diffcut_model *model,
+                                                     char fingerprint[DIFFCUT_FINGERPRINT_SIZE],
+                                                     diffcut_diagnostics *diagnostics);
+
+typedef struct diffcut_cache_key {
+    uint8_t bytes[32];
+} diffcut_cache_key;
+
+/* The key of a photo's features: SHA-256 over the version of the library, the fingerprint, every field of the
+ * settings that features depend on (size, resample, timesteps, noise, seed, average, hook, prompt, tile), the photo's
+ * bytes and a word on how it was prepared (cropped, ...; NULL is ""). */
+DIFFCUT_API diffcut_status diffcut_cache_key_make(const char *fingerprint, const diffcut_settings *settings,
+                                                  const void *photo, size_t size, const char *preparation,
+                                                  diffcut_cache_key *out, diffcut_diagnostics *diagnostics);
+
+typedef struct diffcut_cache diffcut_cache;
+
+/* Opens a folder, which is made if missing. max_bytes: when a new entry takes the sum of sizes over it, those used
+ * longest ago are removed; 0: no limit. One thread uses a cache at a time. */
+DIFFCUT_API diffcut_status diffcut_cache_open(const char *folder, uint64_t max_bytes, diffcut_cache **out,
+                                              diffcut_diagnostics *diagnostics);
+DIFFCUT_API void diffcut_cache_close(diffcut_cache *cache);
+
+/* Looks an entry up: *out is NULL when there is none. An entry that is truncated, altered or of another key is
+ * removed and counts as none. DIFFCUT_ERROR_MEMORY is the only failure besides wrong arguments. */
+DIFFCUT_API diffcut_status diffcut_cache_get(diffcut_cache *cache, const diffcut_cache_key *key,
+                                             diffcut_features **out, diffcut_diagnostics *diagnostics);
+
+/* Keeps features. Entries appear whole or not at all. DIFFCUT_ERROR_IO, as on a full disk, harms nothing but this
+ * entry; one that is larger than the limit is DIFFCUT_ERROR_LIMIT. */
+DIFFCUT_API diffcut_status diffcut_cache_put(diffcut_cache *cache, const diffcut_cache_key *key,
+                                             const diffcut_features *features, diffcut_diagnostics *diagnostics);
+
+typedef struct diffcut_cache_stats {
+    uint64_t hits, misses; /* of diffcut_cache_get; a damaged entry is a miss */
+    uint64_t damaged;      /* removed because of what was in them */
+    uint64_t stored, evicted;
+    uint64_t bytes; /* of all entries, as far as this process knows */
+} diffcut_cache_stats;
+
+DIFFCUT_API void diffcut_cache_get_stats(const diffcut_cache *cache, diffcut_cache_stats *stats);
+
 /* ------------------------------------------------------------------------------------------------- steps */
 
 /* The UNet encoder's features of a photo. Uses the settings' size fields, resample, timesteps, noise, seed, average,
