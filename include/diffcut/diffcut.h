@@ -759,6 +759,226 @@ DIFFCUT_API diffcut_status diffcut_labels_finish(diffcut_session *session, const
 DIFFCUT_API diffcut_status diffcut_segment(diffcut_session *session, const diffcut_image *image,
                                            const diffcut_settings *settings, diffcut_labels *out);
 
+/* ------------------------------------------------------------------------------------------------- evaluation
+ * Label maps against ground truth. A protocol says which raw label values are which class; measuring a photo matches
+ * its segments to classes and counts; a score is the sum over photos. All sums are whole numbers, so photos and parts
+ * may be added and merged in any order with the same result to the last bit.
+ *
+ *   prediction, truth --diffcut_score_measure--> photo --diffcut_score_add--> score --diffcut_score_report--> figures
+ */
+
+/* Which raw value of a label file is which class. */
+typedef enum diffcut_label_values {
+    DIFFCUT_VALUES_DATASET = 0,   /* as the data set's own files have them */
+    DIFFCUT_VALUES_FROM_ZERO = 1, /* class k is k; 255 is what has no class */
+    DIFFCUT_VALUES_FROM_ONE = 2,  /* class k is k + 1; 0 is what has no class, 255 is left out */
+    DIFFCUT_VALUES_DETAIL = 3     /* "context" only: the 459 ids of Pascal-Context; all others have no class */
+} diffcut_label_values;
+
+/* A benchmark's classes and rules. Immutable; may be shared by threads. */
+typedef struct diffcut_protocol diffcut_protocol;
+
+typedef struct diffcut_protocol_settings {
+    bool reference; /* ties, left-over segments, mappings and resampling of the published code; default false. Every
+                       difference is in doc/EVALUATION.md */
+    diffcut_label_values label_values;
+    int64_t ignore;           /* a raw value that is left out besides the protocol's own; -1 (default): none */
+    uint32_t classes;         /* "generic" only: how many, 1 .. 65536 */
+    const char *const *names; /* "generic" only: (classes); NULL: "0", "1", ... */
+    const uint32_t *values;   /* "generic" only: (classes) raw value of each, 0 .. 65535; NULL: 0 .. classes-1 */
+    int64_t background;       /* "generic" only: the raw value of the class that segments matching no other class are
+                                 merged into before they are matched; -1 (default): none */
+} diffcut_protocol_settings;
+
+DIFFCUT_API void diffcut_protocol_settings_init(diffcut_protocol_settings *settings);
+
+/* name: "voc" (20 classes and background), "context" (59 and background), "coco-object" (80 and background),
+ * "coco-stuff-27", "cityscapes" (27), "ade20k" (150) or "generic". settings may be NULL except for "generic", whose
+ * arrays are copied. */
+DIFFCUT_API diffcut_status diffcut_protocol_open(const char *name, const diffcut_protocol_settings *settings,
+                                                 diffcut_protocol **out, diffcut_diagnostics *diagnostics);
+DIFFCUT_API void diffcut_protocol_free(diffcut_protocol *protocol);
+
+/* The index-th protocol's name, NULL past the last. */
+DIFFCUT_API const char *diffcut_protocol_list(size_t index);
+
+DIFFCUT_API const char *diffcut_protocol_name(const diffcut_protocol *protocol);
+DIFFCUT_API bool diffcut_protocol_is_reference(const diffcut_protocol *protocol);
+/* The background included. */
+DIFFCUT_API uint32_t diffcut_protocol_class_count(const diffcut_protocol *protocol);
+/* NULL for an index that is no class. The name belongs to the protocol. */
+DIFFCUT_API const char *diffcut_protocol_class_name(const diffcut_protocol *protocol, uint32_t index);
+/* The class that is matched in a second pass, -1 where there is none. */
+DIFFCUT_API int32_t diffcut_protocol_background(const diffcut_protocol *protocol);
+
+/* Raw labels to classes 0 .. class_count-1; what is left out becomes class_count. out->count is class_count + 1.
+ * DIFFCUT_ERROR_FORMAT names the first pixel whose value is in no class of the protocol. */
+DIFFCUT_API diffcut_status diffcut_protocol_map(const diffcut_protocol *protocol, const diffcut_labels *raw,
+                                                diffcut_labels *out, diffcut_diagnostics *diagnostics);
+
+/* A label map at another size by nearest: with reference the index is floor(i * scale), else floor((i + 0.5) *
+ * scale), which does not shift the map by half a pixel. */
+DIFFCUT_API diffcut_status diffcut_labels_resize(const diffcut_labels *labels, uint32_t width, uint32_t height,
+                                                 bool reference, diffcut_labels *out,
+                                                 diffcut_diagnostics *diagnostics);
+
+/* Preparation of a photo and its labels as the paper does it: the centre square of side min(width, height) - 1,
+ * labels by nearest (half-pixel centres) to the network's size and from there by plain nearest to the size they are
+ * compared at. */
+typedef struct diffcut_eval_settings {
+    uint32_t input_size; /* side of the network's input; default 1024 */
+    uint32_t size;       /* side at which maps are refined and compared; default 128 */
+} diffcut_eval_settings;
+
+DIFFCUT_API void diffcut_eval_settings_init(diffcut_eval_settings *settings);
+
+typedef struct diffcut_eval_photo {
+    diffcut_image image;  /* the centre square at its own size: features from it with DIFFCUT_SIZE_SQUARE, input_size
+                             and DIFFCUT_RESAMPLE_BILINEAR are the paper's */
+    diffcut_labels truth; /* raw values, size x size; empty when no labels were given */
+    diffcut_labels truth_full; /* raw values of the centre square at its own size; empty when no labels were given */
+    float *small;              /* (size, size, 3) RGB in [0, 1]: the square at input_size, then at size, both bilinear
+                                  without antialias: what the paper refines on */
+    uint32_t size;
+} diffcut_eval_photo;
+
+/* labels may be NULL, else has the image's size (DIFFCUT_ERROR_FORMAT). settings may be NULL. */
+DIFFCUT_API diffcut_status diffcut_eval_prepare(const diffcut_image *image, const diffcut_labels *labels,
+                                                const diffcut_eval_settings *settings, diffcut_eval_photo *out,
+                                                diffcut_diagnostics *diagnostics);
+DIFFCUT_API void diffcut_eval_photo_free(diffcut_eval_photo *photo);
+
+/* PAMR on photo->small, then the median filter, of labels of size x size. Uses the settings' iterations, dilations
+ * and median; the paper's evaluation takes 10 iterations, dilations 1,2,4,8 and median 3. */
+DIFFCUT_API diffcut_status diffcut_eval_refine(diffcut_session *session, const diffcut_eval_photo *photo,
+                                               const diffcut_labels *labels, const diffcut_settings *settings,
+                                               diffcut_labels *out);
+
+/* The first pass of a protocol with a background: segments that match no other class become one, numbered as the
+ * largest label + 1. Of another protocol: a copy. The paper refines between the passes: merge, refine, then measure
+ * with background_merged. truth has raw values; it is brought to the prediction's size. */
+DIFFCUT_API diffcut_status diffcut_protocol_merge_background(const diffcut_protocol *protocol,
+                                                             const diffcut_labels *prediction,
+                                                             const diffcut_labels *truth, diffcut_labels *out,
+                                                             diffcut_diagnostics *diagnostics);
+
+typedef struct diffcut_score_settings {
+    bool full_resolution; /* compare at the truth's size, to which the prediction is brought; else at the
+                             prediction's, to which the truth is. Default false */
+    bool boundary;        /* boundary IoU and F too; default false */
+    double band;          /* of boundary IoU: width as a share of the diagonal, above 0 .. 0.5; default 0.02 */
+    double tolerance;     /* of boundary F: distance as a share of the diagonal, above 0 .. 0.5; default 0.0075 */
+    uint32_t replicates;  /* of the bootstrap, 0 .. 100000; default 1000. Memory: 16 bytes a replicate and class */
+    uint64_t seed;        /* of the bootstrap; default 0 */
+} diffcut_score_settings;
+
+DIFFCUT_API void diffcut_score_settings_init(diffcut_score_settings *settings);
+
+typedef struct diffcut_score_input {
+    const char *name; /* of the photo: the bootstrap draws by it, whatever the order; must be unique in a set */
+    const diffcut_labels *prediction;
+    const diffcut_labels *truth; /* raw values */
+    bool background_merged;      /* the first pass is done: diffcut_protocol_merge_background */
+} diffcut_score_input;
+
+/* Counts of a class in a photo, in pixels. Only classes with a count other than 0 are listed. */
+typedef struct diffcut_class_counts {
+    uint32_t index; /* of the class */
+    uint64_t tp, fp, fn;
+    uint64_t band_intersection, band_union; /* of boundary IoU */
+} diffcut_class_counts;
+
+/* All that is measured on one photo. Figures that do not exist are NaN. */
+typedef struct diffcut_score_photo {
+    char *name;
+    uint64_t pixels;              /* that are compared: not left out */
+    uint64_t correct;             /* sum of tp */
+    uint64_t unassigned_pixels;   /* of them, in segments that have no class */
+    uint32_t segments;            /* labels that occur in the prediction */
+    uint32_t unassigned;          /* of them, those that have no class */
+    diffcut_class_counts *counts; /* (class_count of them), ascending */
+    size_t count;
+    int32_t *cluster_of;                     /* (classes) label of the prediction assigned to each class, as
+                                                matched (after merging), -1: none */
+    int32_t *class_of;                       /* (labels) class of each label of the prediction, -1: none */
+    size_t classes, labels;                  /* sizes of the two; 0 after diffcut_score_photo_decode */
+    uint64_t edges, edges_found;             /* boundary pixels of the prediction; those near one of the truth */
+    uint64_t truth_edges, truth_edges_found; /* and the other way round */
+    double miou;                             /* mean over the classes listed */
+    double pixel_accuracy;
+    double ari;                      /* adjusted Rand index of the prediction and the truth */
+    double boundary_iou, boundary_f; /* NaN without settings.boundary */
+} diffcut_score_photo;
+
+/* Matches and counts one photo. Needs no score and keeps nothing: photos may be measured by several threads. The
+ * figures are of the compared pixels only. settings may be NULL. Release with diffcut_score_photo_free. */
+DIFFCUT_API diffcut_status diffcut_score_measure(const diffcut_protocol *protocol,
+                                                 const diffcut_score_settings *settings,
+                                                 const diffcut_score_input *input, diffcut_score_photo *out,
+                                                 diffcut_diagnostics *diagnostics);
+DIFFCUT_API void diffcut_score_photo_free(diffcut_score_photo *photo);
+
+/* A photo's figures as one line of JSON without its newline, and back: for a journal of what is done. The matching
+ * (cluster_of, class_of) is not kept. */
+DIFFCUT_API diffcut_status diffcut_score_photo_encode(const diffcut_score_photo *photo, diffcut_buffer *out,
+                                                      diffcut_diagnostics *diagnostics);
+DIFFCUT_API diffcut_status diffcut_score_photo_decode(const void *data, size_t size, diffcut_score_photo *out,
+                                                      diffcut_diagnostics *diagnostics);
+
+/* The sum over photos; its memory does not grow with them. One thread at a time. */
+typedef struct diffcut_score diffcut_score;
+
+/* The protocol must outlive the score. settings may be NULL. */
+DIFFCUT_API diffcut_status diffcut_score_create(const diffcut_protocol *protocol,
+                                                const diffcut_score_settings *settings, diffcut_score **out,
+                                                diffcut_diagnostics *diagnostics);
+DIFFCUT_API void diffcut_score_free(diffcut_score *score);
+
+DIFFCUT_API diffcut_status diffcut_score_add(diffcut_score *score, const diffcut_score_photo *photo,
+                                             diffcut_diagnostics *diagnostics);
+
+/* Adds the sums of another score of the same protocol and settings (DIFFCUT_ERROR_ARGUMENT names what differs). */
+DIFFCUT_API diffcut_status diffcut_score_merge(diffcut_score *into, const diffcut_score *from,
+                                               diffcut_diagnostics *diagnostics);
+
+/* The sums as JSON, and back into a new score. protocol must be the one they were made with. name is for messages. */
+DIFFCUT_API diffcut_status diffcut_score_save(const diffcut_score *score, diffcut_buffer *out,
+                                              diffcut_diagnostics *diagnostics);
+DIFFCUT_API diffcut_status diffcut_score_load(const diffcut_protocol *protocol, const void *data, size_t size,
+                                              const char *name, diffcut_score **out,
+                                              diffcut_diagnostics *diagnostics);
+
+typedef struct diffcut_class_score {
+    const char *name; /* belongs to the protocol */
+    uint64_t tp, fp, fn;
+    double iou;          /* tp / (tp + fp + fn); NaN for a class that does not occur */
+    double boundary_iou; /* NaN without settings.boundary */
+    uint64_t photos;     /* whose truth has it */
+} diffcut_class_score;
+
+/* Figures that do not exist (no photo, or not asked for) are NaN. */
+typedef struct diffcut_score_report {
+    uint64_t photos;
+    uint64_t empty;             /* of them, those with no pixel to compare: all left out */
+    uint64_t pixels, correct;   /* compared; right */
+    uint64_t unassigned_pixels; /* compared, in segments that have no class */
+    double miou;                /* mean of iou over the classes that occur */
+    double miou_low, miou_high; /* 95 % interval over photos: percentiles of a Poisson bootstrap */
+    uint32_t classes_in_mean;
+    double pixel_accuracy;
+    double mean_photo_miou; /* means over the photos that are not empty */
+    double ari;
+    double segments;                                        /* mean number of segments over all photos */
+    double boundary_iou;                                    /* mean over the classes that occur */
+    double boundary_precision, boundary_recall, boundary_f; /* of the summed counts */
+    diffcut_class_score *classes;                           /* (class_count) */
+    uint32_t class_count;
+} diffcut_score_report;
+
+DIFFCUT_API diffcut_status diffcut_score_report_make(const diffcut_score *score, diffcut_score_report *out,
+                                                     diffcut_diagnostics *diagnostics);
+DIFFCUT_API void diffcut_score_report_free(diffcut_score_report *report);
+
 #ifdef __cplusplus
 }
 #endif
