@@ -1067,6 +1067,95 @@ DIFFCUT_API diffcut_status diffcut_diffseg(diffcut_session *session, const diffc
                                            const diffcut_settings *settings, const diffcut_diffseg_settings *diffseg,
                                            diffcut_labels *out);
 
+/* ------------------------------------------------------------------------------------------------- similarity
+ * How alike patches are by their features: cosine similarity, -1 .. 1. The UNet's own features or any others. */
+
+/* Similarity of one token (y * width + x) of `features` to every token of `other`, which may be `features` itself:
+ * out[0 .. height * width - 1] of `other`, row-major. Both have as many channels. A token whose features are all 0
+ * is like nothing: 0. */
+DIFFCUT_API diffcut_status diffcut_similarity(const diffcut_features *features, uint32_t token,
+                                              const diffcut_features *other, float *out,
+                                              diffcut_diagnostics *diagnostics);
+
+typedef struct diffcut_heatmap_settings {
+    float low, high;        /* values of the colour map's two ends; those beyond take an end's colour. Both 0
+                               (default): the least and the largest of the values */
+    float opacity;          /* 0 .. 1 of the colours over the photo, which is shown in grey; default 0.7 */
+    bool legend;            /* a strip below the photo with the colour map and its values; default true */
+    int64_t mark_x, mark_y; /* a pixel of the photo to mark by a ring; below 0 (default): none */
+} diffcut_heatmap_settings;
+
+DIFFCUT_API void diffcut_heatmap_settings_init(diffcut_heatmap_settings *settings);
+
+/* The colour map: 0 .. 1 (what is beyond is clamped, NaN is grey) from dark violet over green to light yellow, of
+ * lightness that rises evenly. */
+DIFFCUT_API void diffcut_heat_color(float value, uint8_t rgb[3]);
+
+/* RGB PNG of the photo under the values (height x width of any size, finite, brought to the photo's size bilinearly),
+ * of the photo's size plus, where asked for, the legend below. settings may be NULL. */
+DIFFCUT_API diffcut_status diffcut_encode_heatmap_png(const diffcut_image *image, const float *values, uint32_t width,
+                                                      uint32_t height, const diffcut_heatmap_settings *settings,
+                                                      diffcut_buffer *out, diffcut_diagnostics *diagnostics);
+
+/* ------------------------------------------------------------------------------------------------- coherence
+ * Whether like features mean like things: over pairs of tokens, "both of one class" is told from "of two" by their
+ * cosine similarity. Similarities are counted in bins, so that memory stays the same for any number of photos and
+ * counts merge exactly in any order. */
+
+typedef struct diffcut_coherence diffcut_coherence;
+
+typedef struct diffcut_coherence_settings {
+    uint32_t bins;       /* 2 .. 1048576 equal ones over -1 .. 1; default 4000: 0.0005 wide */
+    uint32_t classes;    /* > 0: labels from here on are ignored, tokens that lie mostly on such count for nothing.
+                            Must be set */
+    uint32_t max_tokens; /* 2 .. 16384: of a photo with more tokens that count, these many are drawn, the same in
+                           every run, and all their pairs are counted; default 1024: 523776 pairs */
+    uint64_t seed;       /* of that draw, together with the photo's labels; default 0 */
+} diffcut_coherence_settings;
+
+DIFFCUT_API void diffcut_coherence_settings_init(diffcut_coherence_settings *settings);
+DIFFCUT_API diffcut_status diffcut_coherence_create(const diffcut_coherence_settings *settings,
+                                                    diffcut_coherence **out, diffcut_diagnostics *diagnostics);
+DIFFCUT_API void diffcut_coherence_free(diffcut_coherence *coherence);
+
+/* Adds a photo's pairs of tokens. truth covers the same photo at any size of at least the grid's; a token's class is
+ * the one that most of its pixels have (the lowest on ties). threads as in a session; the counts do not depend on it.
+ */
+DIFFCUT_API diffcut_status diffcut_coherence_add(diffcut_coherence *coherence, const diffcut_features *features,
+                                                 const diffcut_labels *truth, uint32_t threads,
+                                                 diffcut_diagnostics *diagnostics);
+
+/* Adds the counts of another with the same settings. */
+DIFFCUT_API diffcut_status diffcut_coherence_merge(diffcut_coherence *into, const diffcut_coherence *from,
+                                                   diffcut_diagnostics *diagnostics);
+
+typedef struct diffcut_coherence_report {
+    uint64_t photos;             /* added */
+    uint64_t positive, negative; /* pairs of one class, and of two */
+    double auc;       /* area under the ROC curve; pairs in one bin count half. NaN when there are none of a kind */
+    double auc_error; /* how far, at most, it is from that of the unbinned similarities */
+    double bin_width; /* 2 / bins */
+} diffcut_coherence_report;
+
+DIFFCUT_API void diffcut_coherence_get_report(const diffcut_coherence *coherence, diffcut_coherence_report *out);
+
+/* One end of a bin. Pairs at or above the threshold are called positive. */
+typedef struct diffcut_roc_point {
+    double threshold;
+    double false_positive, true_positive; /* rates; 0 where there are no pairs of the kind */
+} diffcut_roc_point;
+
+/* The curve from (0, 0) to (1, 1), without points that lie on the line between their neighbours' ends in empty bins:
+ * the first min(room, *count) go to points, which may be NULL. */
+DIFFCUT_API void diffcut_coherence_curve(const diffcut_coherence *coherence, diffcut_roc_point *points, size_t room,
+                                         size_t *count);
+
+/* The counts as JSON, and back. */
+DIFFCUT_API diffcut_status diffcut_coherence_save(const diffcut_coherence *coherence, diffcut_buffer *out,
+                                                  diffcut_diagnostics *diagnostics);
+DIFFCUT_API diffcut_status diffcut_coherence_load(const void *data, size_t size, const char *name,
+                                                  diffcut_coherence **out, diffcut_diagnostics *diagnostics);
+
 #ifdef __cplusplus
 }
 #endif
