@@ -13,9 +13,10 @@
 
 #define LIGHTNESS_LOW 0.26
 #define LIGHTNESS_HIGH 0.93
-#define CHROMA 0.16    /* less where the screen cannot show it */
-#define HUE_LOW 0.86   /* of the full turn: violet */
-#define HUE_HIGH 0.295 /* yellow */
+#define CHROMA_MIDDLE 0.1 /* about what the screen can show of a turquoise */
+#define CHROMA_MORE 0.07  /* at the ends */
+#define HUE_LOW 0.86      /* of the full turn: violet */
+#define HUE_HIGH 0.295    /* yellow */
 #define GREY_OF_NAN 128
 
 void diffcut_heat_color(float value, uint8_t rgb[3]) {
@@ -24,7 +25,9 @@ void diffcut_heat_color(float value, uint8_t rgb[3]) {
         return;
     }
     const double at = value < 0 ? 0 : value > 1 ? 1 : (double)value;
-    palette_oklch(LIGHTNESS_LOW + (LIGHTNESS_HIGH - LIGHTNESS_LOW) * at, CHROMA, HUE_LOW + (HUE_HIGH - HUE_LOW) * at,
+    const double from_middle = 2 * at - 1;
+    const double chroma = CHROMA_MIDDLE + CHROMA_MORE * from_middle * from_middle;
+    palette_oklch(LIGHTNESS_LOW + (LIGHTNESS_HIGH - LIGHTNESS_LOW) * at, chroma, HUE_LOW + (HUE_HIGH - HUE_LOW) * at,
                   rgb);
 }
 

@@ -103,9 +103,10 @@ static void draw_number(similarity_canvas *strip, double value, size_t x, size_t
     char number[32];
     (void)snprintf(number, sizeof number, "%.2f", fabs(value) < 0.005 ? 0.0 : value);
     const size_t width = similarity_text_width(number, scale);
-    size_t start = x > width / 2 ? x - width / 2 : 0;
-    if (start + width > strip->width) {
-        start = strip->width > width ? strip->width - width : 0;
+    const size_t margin = LEGEND_MARGIN * scale;
+    size_t start = x > width / 2 + margin ? x - width / 2 : margin;
+    if (start + width + margin > strip->width) {
+        start = strip->width > width + margin ? strip->width - width - margin : 0;
     }
     similarity_draw_text(strip, number, start, y, scale, ink);
 }

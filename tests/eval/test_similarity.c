@@ -63,15 +63,21 @@ static void similarity_refuses_what_does_not_fit(void **state) {
     diffcut_features_free(b);
 }
 
+/* IEC 61966-2-1. */
+static double linear(uint8_t value) {
+    const double v = value / 255.0;
+    return v <= 0.04045 ? v / 12.92 : pow((v + 0.055) / 1.055, 2.4);
+}
+
 static void colours_get_lighter_with_the_value(void **state) {
     (void)state;
     double before = -1;
     for (int i = 0; i <= 64; i++) {
         uint8_t rgb[3];
         diffcut_heat_color((float)i / 64, rgb);
-        const double luma = 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2];
-        assert_true(luma > before);
-        before = luma;
+        const double luminance = 0.2126 * linear(rgb[0]) + 0.7152 * linear(rgb[1]) + 0.0722 * linear(rgb[2]);
+        assert_true(luminance > before);
+        before = luminance;
     }
     uint8_t beyond[3];
     uint8_t end[3];
