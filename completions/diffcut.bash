@@ -10,7 +10,7 @@ _diffcut() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-            segment | features | cut | refine | model | bench)
+            segment | features | cut | refine | model | similarity | bench)
                 command=$word
                 if [[ $word == model && $((i + 1)) -lt $COMP_CWORD ]]; then
                     command="model ${COMP_WORDS[i + 1]}"
@@ -39,7 +39,7 @@ _diffcut() {
             ;;
         --model | -m | --dump | --config) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
         --output | -o)
-            if [[ $command == segment || $command == 'model synth' ]]; then
+            if [[ $command == segment || $command == similarity || $command == 'model synth' ]]; then
                 mapfile -t COMPREPLY < <(compgen -d -- "$cur")
             else
                 mapfile -t COMPREPLY < <(compgen -f -- "$cur")
@@ -51,7 +51,7 @@ _diffcut() {
         --size) mapfile -t COMPREPLY < <(compgen -W 'native' -- "$cur") && return ;;
         --tau | -t | --alpha | --min-tokens | --timestep | --seed | --average | --hook | --prompt | --iterations | --dilations | --median | \
             --refine-size | --tile | --opacity | --threads | -T | --max-pixels | --synthetic | --repeat | --revision | \
-            --file | --timeout | --retries)
+            --file | --timeout | --retries | --at | -a | --range)
             return
             ;;
         -n) [[ $command != model* ]] && return ;;
@@ -84,6 +84,10 @@ _diffcut() {
             'model verify') options="--json --values $opening $says" ;;
             'model context') options="--output --force --prompt $opening --threads $says" ;;
             'model synth') options="--like --output --seed --dtype --dry-run --force $says" ;;
+            similarity)
+                options="--at --output --npy --range --opacity --no-legend --force $input $features --model $opening
+                    --threads $says"
+                ;;
             bench)
                 options="--synthetic --repeat --json $input $features $cut --refine --no-refine $refinement --model
                     $opening --threads $says"
@@ -97,7 +101,7 @@ _diffcut() {
     mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     if [[ -z $command ]]; then
         local commands
-        mapfile -t commands < <(compgen -W 'segment features cut refine model bench' -- "$cur")
+        mapfile -t commands < <(compgen -W 'segment features cut refine model similarity bench' -- "$cur")
         COMPREPLY+=("${commands[@]}")
     fi
 }

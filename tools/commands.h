@@ -16,5 +16,6 @@ extern const command command_model_context;
 extern const command command_model_synth;
 extern const command command_model_pull;
 extern const command command_bench;
+extern const command command_similarity;
 
 #endif

@@ -49,7 +49,7 @@ expect 'cpu' segment --backend c
 expect 'coco' segment --outputs c
 expect '' segment --tau ''
 
-for name in segment features cut refine 'model info' 'model pull' 'model verify' 'model context' 'model synth' bench; do
+for name in segment features cut refine 'model info' 'model pull' 'model verify' 'model context' 'model synth' similarity bench; do
     # shellcheck disable=SC2086 # words
     run $name --help
     grep -oE '^  (-.,|   ) --[a-z-]+' "$kept/out" | grep -oE -- '--[a-z-]+' | sort >"$kept/expected"
