@@ -48,8 +48,8 @@ static const option data_rows[] = {
      OPTION_STRING, AT(set), 0, 0, NULL, NULL},
     {'d', "data", "DIR", "the folder that the data set's own download was unpacked in", OPTION_STRING, AT(data), 0, 0,
      NULL, NULL},
-    {'l', "list", NULL, "show which data sets are found below --data, and do nothing else", OPTION_SET, AT(list), 0, 0,
-     NULL, NULL},
+    {'l', "list", NULL, "show which data sets are found below --data, and do nothing else", OPTION_SET, AT(list), 0,
+     0, NULL, NULL},
     {0, "split", "NAME", "val (default), train, ...", OPTION_STRING, AT(split), 0, 0, NULL, NULL},
     {0, "list-file", "FILE", "names of photos, one a line, in place of the set's own list", OPTION_STRING,
      AT(list_file), 0, 0, NULL, NULL},
@@ -66,7 +66,8 @@ static const option data_rows[] = {
     {0, "background", "V", "generic: the label value of a background that unmatched segments become", OPTION_SIGNED,
      AT(background), 0, 65535, NULL, NULL},
     {0, "label-values", "KIND",
-     "dataset (default): as in the set's files; from-zero: class k is k; from-one: class k is k + 1; detail: context's "
+     "dataset (default): as in the set's files; from-zero: class k is k; from-one: class k is k + 1; detail: "
+     "context's "
      "459",
      OPTION_CHOICE, AT(label_values), 0, 0, "dataset|from-zero|from-one|detail", NULL},
     {0},
@@ -319,7 +320,8 @@ const command command_eval = {
     "a data set scored against its ground truth",
     "Segments the photos of a data set as the paper's evaluation does (centre square, maps of 128 x 128 pixels, "
     "refined there) and scores them against its label maps. Each photo's features are computed once and kept; every "
-    "setting of --sweep is scored from them. A run that was stopped, even by force, goes on where it was. Photos that "
+    "setting of --sweep is scored from them. A run that was stopped, even by force, goes on where it was. Photos "
+    "that "
     "fail are named, counted and tried again by the next run.",
     groups,
     run_eval,

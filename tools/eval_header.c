@@ -190,8 +190,7 @@ void eval_header_identity(const eval_header *h, text *out) {
                h->score.boundary ? 1 : 0);
     add_real(out, "band", h->score.band);
     add_real(out, "tolerance", h->score.tolerance);
-    text_print(out, "\"replicates\": %u, \"seed\": %llu, ", h->score.replicates,
-               (unsigned long long)h->score.seed);
+    text_print(out, "\"replicates\": %u, \"seed\": %llu, ", h->score.replicates, (unsigned long long)h->score.seed);
     add_string(out, "features", &h->features);
     text_print(out, "\"size\": %u, \"min_tokens\": %u, \"eigen\": %u, ", h->size, h->min_tokens, h->eigen_solver);
     add_settings(h, out);
@@ -203,8 +202,9 @@ void eval_header_write(const eval_header *h, text *fields) {
     add_string(fields, "model", &h->model);
     add_string(fields, "machine", &h->machine);
     add_string(fields, "command", &h->command);
-    text_print(fields, "\"listed\": %llu, \"shard\": %u, \"shards\": %u, \"identity\": ",
-               (unsigned long long)h->listed, h->shard, h->shards);
+    text_print(fields,
+               "\"listed\": %llu, \"shard\": %u, \"shards\": %u, \"identity\": ", (unsigned long long)h->listed,
+               h->shard, h->shards);
     eval_header_identity(h, fields);
 }
 
@@ -272,10 +272,10 @@ static bool read_texts(const char *line, const char *identity, eval_header *h) {
     const struct {
         const char *object, *name;
         text *value;
-    } rows[] = {{line, "title", &h->title},          {line, "model", &h->model},
-                {line, "machine", &h->machine},      {line, "command", &h->command},
-                {identity, "version", &h->version},  {identity, "set", &h->set},
-                {identity, "split", &h->split},      {identity, "list", &h->list},
+    } rows[] = {{line, "title", &h->title},           {line, "model", &h->model},
+                {line, "machine", &h->machine},       {line, "command", &h->command},
+                {identity, "version", &h->version},   {identity, "set", &h->set},
+                {identity, "split", &h->split},       {identity, "list", &h->list},
                 {identity, "protocol", &h->protocol}, {identity, "features", &h->features}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (!journal_string(journal_field(rows[i].object, rows[i].name), rows[i].value)) {

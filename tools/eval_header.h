@@ -25,16 +25,16 @@ void eval_classes_free(eval_classes *classes);
 typedef struct eval_header {
     text set, title, split, protocol;
     text model, machine, version, command;
-    text features; /* digits of the cache key of no photo: model, settings, preparation */
-    text list;     /* digits that change with the names of the set */
+    text features;                   /* digits of the cache key of no photo: model, settings, preparation */
+    text list;                       /* digits that change with the names of the set */
     diffcut_protocol_settings rules; /* names and values point into classes */
     eval_classes classes;
     diffcut_score_settings score;
     uint32_t size, min_tokens, eigen_solver;
     eval_plan plan;
-    uint64_t listed;         /* photos of this run: of the shard */
-    uint64_t whole;          /* of the set, after --limit */
-    uint32_t shard, shards;  /* 1-based */
+    uint64_t listed;        /* photos of this run: of the shard */
+    uint64_t whole;         /* of the set, after --limit */
+    uint32_t shard, shards; /* 1-based */
 } eval_header;
 
 void eval_header_free(eval_header *header);

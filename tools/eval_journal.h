@@ -3,9 +3,9 @@
  *
  * DIR/journal.jsonl: a line of JSON each, every one with a checksum of the rest of it. The first tells what is
  * evaluated; each other is a photo with its counts under all settings, or a photo that failed and why. Lines are
- * appended whole and flushed to the disk in groups; a line that a crash left broken is cut off when the file is opened
- * again, and its photo done again. A photo is known by a hash of its name, so that none is counted twice. Called by
- * eval_run, eval_totals and eval_merge.
+ * appended whole and flushed to the disk in groups; a line that a crash left broken is cut off when the file is
+ * opened again, and its photo done again. A photo is known by a hash of its name, so that none is counted twice.
+ * Called by eval_run, eval_totals and eval_merge.
  */
 #ifndef DIFFCUT_TOOLS_EVAL_JOURNAL_H
 #define DIFFCUT_TOOLS_EVAL_JOURNAL_H

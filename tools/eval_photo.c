@@ -18,7 +18,7 @@ typedef struct job {
     diffcut_eval_photo photo;
     diffcut_features *features; /* of the model; made when a setting first needs them */
     diffcut_features *colour;
-    diffcut_tree *tree; /* of the choices at hand; NULL for methods without one */
+    diffcut_tree *tree;      /* of the choices at hand; NULL for methods without one */
     diffcut_labels segments; /* of the choice at hand, at the size of comparison: what is refined and scored */
     diffcut_labels tokens;   /* which it was made of; empty where the method has none */
     double feature_seconds;
@@ -51,8 +51,8 @@ static diffcut_status read_labels(job *j, diffcut_labels *out) {
     photo_bytes bytes = {0};
     diffcut_status status = photo_read_bytes(j->item->labels, &bytes, j->diagnostics);
     if (status == DIFFCUT_OK) {
-        status = diffcut_decode_labels(bytes.data, bytes.size, j->item->labels, &j->bench->limits, out,
-                                       j->diagnostics);
+        status =
+            diffcut_decode_labels(bytes.data, bytes.size, j->item->labels, &j->bench->limits, out, j->diagnostics);
     }
     photo_bytes_free(&bytes);
     return status;
@@ -136,8 +136,8 @@ static diffcut_status features_of(job *j, diffcut_method method, const diffcut_f
     }
     if (j->colour == NULL) {
         const eval_bench *b = j->bench;
-        status = after(j, diffcut_features_from_colour(b->session, &j->photo.image, b->grid_width, b->grid_height, 1.0,
-                                                       &j->colour));
+        status = after(j, diffcut_features_from_colour(b->session, &j->photo.image, b->grid_width, b->grid_height,
+                                                       1.0, &j->colour));
     }
     *out = j->colour;
     return status;
@@ -262,8 +262,8 @@ static diffcut_status finish(job *j, bool refine, diffcut_labels *out) {
     if (!refine) {
         return diffcut_labels_create(j->segments.width, j->segments.height, j->segments.data, out, j->diagnostics);
     }
-    diffcut_status status = diffcut_protocol_merge_background(j->bench->protocol, &j->segments, &j->photo.truth,
-                                                              &merged, j->diagnostics);
+    diffcut_status status =
+        diffcut_protocol_merge_background(j->bench->protocol, &j->segments, &j->photo.truth, &merged, j->diagnostics);
     if (status == DIFFCUT_OK) {
         status = after(j, diffcut_eval_refine(j->bench->session, &j->photo, &merged, &j->bench->settings, out));
     }
@@ -398,7 +398,7 @@ static diffcut_status class_map(const diffcut_labels *prediction, const diffcut_
     for (size_t i = 0; status == DIFFCUT_OK && i < (size_t)out->width * out->height; i++) {
         const uint32_t label = out->data[i];
         const int32_t class = label < photo->labels ? photo->class_of[label] : -1;
-        out->data[i] = class >= 0 ? (uint32_t)class : classes;
+        out->data[i] = class >= 0 ? (uint32_t) class : classes;
     }
     if (status == DIFFCUT_OK) {
         out->count = classes + 1;

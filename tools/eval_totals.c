@@ -316,8 +316,8 @@ static int next_row(void *user, eval_photo_row *row) {
 static void add_remarks(eval_totals *t) {
     text *r = &t->remarks;
     const uint64_t missing = t->results.listed - t->results.scored - t->results.failed;
-    text_print(r, "%llu of the %llu photos listed were scored",
-               (unsigned long long)t->results.scored, (unsigned long long)t->results.listed);
+    text_print(r, "%llu of the %llu photos listed were scored", (unsigned long long)t->results.scored,
+               (unsigned long long)t->results.listed);
     if (t->results.failed > 0) {
         text_print(r, ", %llu could not be", (unsigned long long)t->results.failed);
     }

@@ -1,9 +1,9 @@
 /*
  * eval_totals.h - journals summed into results: the one way from counts to figures, for a run and for a merge.
  *
- * Counts are whole numbers, so neither the order of photos nor how they were spread over journals matters. A photo that
- * is in several journals counts once. The journals are read as often as the bootstraps of all settings need to stay
- * within a fixed memory. Called by eval.c and eval_merge.c.
+ * Counts are whole numbers, so neither the order of photos nor how they were spread over journals matters. A photo
+ * that is in several journals counts once. The journals are read as often as the bootstraps of all settings need to
+ * stay within a fixed memory. Called by eval.c and eval_merge.c.
  */
 #ifndef DIFFCUT_TOOLS_EVAL_TOTALS_H
 #define DIFFCUT_TOOLS_EVAL_TOTALS_H
