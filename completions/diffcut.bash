@@ -33,6 +33,7 @@ _diffcut() {
         --like) mapfile -t COMPREPLY < <(compgen -d -W 'ssd-1b vega sd1 sd2 sdxl-base' -- "$cur") && return ;;
         --dtype) mapfile -t COMPREPLY < <(compgen -W 'f16 bf16 f32' -- "$cur") && return ;;
         --backend) mapfile -t COMPREPLY < <(compgen -W 'cpu ref' -- "$cur") && return ;;
+        --precision) mapfile -t COMPREPLY < <(compgen -W 'auto f32 bf16' -- "$cur") && return ;;
         --outputs)
             mapfile -t COMPREPLY < <(compgen -W 'labels overlay json coco npy features' -- "$cur")
             return
@@ -50,7 +51,7 @@ _diffcut() {
         --files-from | --image | -i | --first-stage | --context) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --size) mapfile -t COMPREPLY < <(compgen -W 'native' -- "$cur") && return ;;
         --tau | -t | --alpha | --min-tokens | --timestep | --seed | --average | --hook | --prompt | --iterations | --dilations | --median | \
-            --refine-size | --tile | --opacity | --threads | -T | --max-pixels | --synthetic | --repeat | --revision | \
+            --refine-size | --tile | --opacity | --threads | -T | --batch | --max-pixels | --synthetic | --repeat | --revision | \
             --file | --timeout | --retries | --at | -a | --range)
             return
             ;;
@@ -65,7 +66,7 @@ _diffcut() {
     if [[ $cur == -* ]]; then
         local says='--quiet --verbose --help'
         local input='--size --square --resample --tile --max-pixels'
-        local opening='--variant --config --first-stage --context --backend'
+        local opening='--variant --config --first-stage --context --backend --precision'
         local features='--timestep --noise --seed --average --hook --prompt'
         local cut='--tau --alpha --min-tokens --reference --eigen'
         local refinement='--iterations --dilations --median --refine-size'
@@ -74,7 +75,7 @@ _diffcut() {
             segment)
                 options="--files-from --null --output --outputs --coco --npy --features-npy --opacity --no-boundaries
                     --full-names --force --dump --json $input $features $cut --refine --no-refine $refinement
-                    --model $opening --threads $says"
+                    --model $opening --threads --batch $says"
                 ;;
             features) options="--output --format --force $input $features --model $opening --threads $says" ;;
             cut) options="--output --image --force --max-pixels $cut --threads $says" ;;
@@ -89,7 +90,7 @@ _diffcut() {
                     --threads $says"
                 ;;
             bench)
-                options="--synthetic --repeat --json $input $features $cut --refine --no-refine $refinement --model
+                options="--synthetic --repeat --operations --json $input $features $cut --refine --no-refine $refinement --model
                     $opening --threads $says"
                 ;;
             *) options='--help --version' ;;

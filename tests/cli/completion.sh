@@ -46,6 +46,7 @@ expect 'cpu cuda' segment --noise ''
 expect 'safetensors' features --format s
 expect 'antialias' segment --resample a
 expect 'cpu' segment --backend c
+expect 'bf16' segment --precision b
 expect 'coco' segment --outputs c
 expect '' segment --tau ''
 

@@ -78,6 +78,7 @@ wrong '--square needs one number as --size' --square --size 64x64
 wrong '--square needs one number as --size' --square --size native
 wrong 'tile 63 is neither 0 nor in 64 .. 16384' --tile 63
 wrong "--tile: 16385 is outside 0 .. 16384" --tile 16385
+wrong "--precision: 'half' is none of auto|f32|bf16" --precision half
 wrong "--resample: 'cubic' is none of antialias|bilinear" --resample cubic
 wrong "--eigen: 'aut' is none of auto|dense" --eigen aut
 wrong "--eigen: '' is none of auto|dense" --eigen ''
