@@ -10,7 +10,7 @@ _diffcut() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-            segment | features | cut | refine | model | similarity | bench)
+            segment | features | cut | refine | score | model | similarity | eval | bench)
                 command=$word
                 if [[ $word == model && $((i + 1)) -lt $COMP_CWORD ]]; then
                     command="model ${COMP_WORDS[i + 1]}"
@@ -29,6 +29,11 @@ _diffcut() {
         --resample) mapfile -t COMPREPLY < <(compgen -W 'antialias bilinear' -- "$cur") && return ;;
         --noise) mapfile -t COMPREPLY < <(compgen -W 'cpu cuda' -- "$cur") && return ;;
         --format) mapfile -t COMPREPLY < <(compgen -W 'npy safetensors' -- "$cur") && return ;;
+        --protocol | -p)
+            mapfile -t COMPREPLY < <(compgen -W 'voc context coco-object coco-stuff-27 cityscapes ade20k generic' -- "$cur")
+            return
+            ;;
+        --label-values) mapfile -t COMPREPLY < <(compgen -W 'dataset from-zero from-one detail' -- "$cur") && return ;;
         --eigen) mapfile -t COMPREPLY < <(compgen -W 'auto dense' -- "$cur") && return ;;
         --like) mapfile -t COMPREPLY < <(compgen -d -W 'ssd-1b vega sd1 sd2 sdxl-base' -- "$cur") && return ;;
         --dtype) mapfile -t COMPREPLY < <(compgen -W 'f16 bf16 f32' -- "$cur") && return ;;
@@ -52,7 +57,7 @@ _diffcut() {
         --size) mapfile -t COMPREPLY < <(compgen -W 'native' -- "$cur") && return ;;
         --tau | -t | --alpha | --min-tokens | --timestep | --seed | --average | --hook | --prompt | --iterations | --dilations | --median | \
             --refine-size | --tile | --opacity | --threads | -T | --batch | --max-pixels | --synthetic | --repeat | --revision | \
-            --file | --timeout | --retries | --at | -a | --range)
+            --file | --timeout | --retries | --at | -a | --range | --classes | --values | --background | --ignore | --label-ending | --replicates)
             return
             ;;
         -n) [[ $command != model* ]] && return ;;
@@ -80,6 +85,10 @@ _diffcut() {
             features) options="--output --format --force $input $features --model $opening --threads $says" ;;
             cut) options="--output --image --force --max-pixels $cut --threads $says" ;;
             refine) options="--output --force --max-pixels $refinement --threads $says" ;;
+            score)
+                options="--protocol --label-values --classes --values --background --ignore --reference --label-ending
+                    --full-resolution --boundary --replicates --json $says"
+                ;;
             'model info') options="--json --hooks $opening $says" ;;
             'model pull') options="--revision --variant --file --dry-run --json --timeout --retries $says" ;;
             'model verify') options="--json --values $opening $says" ;;
@@ -102,7 +111,7 @@ _diffcut() {
     mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     if [[ -z $command ]]; then
         local commands
-        mapfile -t commands < <(compgen -W 'segment features cut refine model similarity bench' -- "$cur")
+        mapfile -t commands < <(compgen -W 'segment features cut refine score model similarity eval bench' -- "$cur")
         COMPREPLY+=("${commands[@]}")
     fi
 }
