@@ -38,7 +38,7 @@ run similarity small.png --at 30,30 -o maps
 is_failure 'diffcut: maps/small.similarity.png: exists already; --force replaces it'
 run similarity small.png --at 30,30 -o maps -f --no-legend --range -1,1 --opacity 1 --size 128 -v
 exits 0
-mentions '30,30' # or near it: the middle of the patch
+mentions 'the most similar at 31,28 with 1.0000' # the middle of the patch
 python '
 import struct
 assert struct.unpack(">II", open("maps/small.similarity.png", "rb").read()[16:24]) == (96, 64)'
@@ -47,7 +47,7 @@ exits 0
 
 run similarity small.png --at 96,0 -o new
 is_failure 'diffcut: small.png: --at 96,0 is outside the photo of 96x64 pixels'
-tree new
+absent new/small.similarity.png
 run similarity small.png --at 0,64 -o new
 is_failure 'diffcut: small.png: --at 0,64 is outside the photo of 96x64 pixels'
 run similarity small.png --at 1,1 missing.png other.png -o new --size 128
