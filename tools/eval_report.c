@@ -97,13 +97,6 @@ static size_t name_width(const eval_results *r) {
         const size_t columns = columns_of(r->settings[i].name);
         width = columns > width ? columns : width;
     }
-    for (size_t i = 0; eval_published_at(i) != NULL; i++) {
-        const eval_published_row *row = eval_published_at(i);
-        const size_t columns = strlen(row->name) + strlen(row->note) + 4;
-        if (eval_published_column(r->dataset) >= 0 && columns > width) {
-            width = columns;
-        }
-    }
     return width < NAME_MAX_WIDTH ? width : NAME_MAX_WIDTH;
 }
 
@@ -179,17 +172,13 @@ static void published_rows(table *t, text *out) {
     if (column < 0) {
         return;
     }
-    text_add(out, "Published on the whole set:\n");
+    text_add(out, "Published mIoU, on the whole set:\n");
     for (size_t i = 0; eval_published_at(i) != NULL; i++) {
         const eval_published_row *row = eval_published_at(i);
         if (isfinite(row->miou[column])) {
-            text name = {0};
-            text_print(&name, row->note[0] != '\0' ? "%s (%s)" : "%s%s", row->name, row->note);
-            text_print(out, "  %s", text_string(&name));
-            pad(out, name.length, t->name);
+            text_add(out, "  ");
             percent_cell(t, 6, row->miou[column] / 100, out);
-            text_add(out, "\n");
-            text_free(&name);
+            text_print(out, row->note[0] != '\0' ? "  %s (%s)\n" : "  %s%s\n", row->name, row->note);
         }
     }
 }

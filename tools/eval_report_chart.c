@@ -270,8 +270,7 @@ static bool same_line(const eval_setting *a, const eval_setting *b, parameter_fn
 static void line_name(const eval_setting *s, parameter_fn fixed, const char *fixed_name, text *out) {
     text_add(out, s->method);
     if (isfinite(fixed(s))) {
-        text_print(out, ", %s ", fixed_name);
-        text_add_real(out, fixed(s));
+        text_print(out, ", %s %.6g", fixed_name, fixed(s));
     }
     if (s->k > 0) {
         text_print(out, ", k %u", (unsigned)s->k);

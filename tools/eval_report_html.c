@@ -31,18 +31,19 @@ static const char page_style[] =
     ".wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}"
     "th,td{padding:.32rem .6rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}"
     "th{color:var(--soft);font-weight:600}th:first-child,td:first-child{text-align:left}"
-    "td:first-child{white-space:normal;overflow-wrap:anywhere}tr.best{background:var(--best);font-weight:600}"
+    "td:first-child{white-space:normal;min-width:13rem;overflow-wrap:anywhere}tr.best{background:var(--best);font-"
+    "weight:600}"
     "tr.published td{color:var(--soft)}"
-    ".charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr));gap:1rem}"
+    ".charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(26rem,100%),1fr));gap:1rem}"
     "figure{margin:0}.charts figure,.classes,article{background:var(--card);border:1px solid var(--line);"
     "border-radius:8px;padding:.8rem}svg.chart{width:100%;height:auto;display:block}"
     ".classes{columns:22rem auto;column-gap:2rem}"
-    ".class{display:grid;grid-template-columns:8rem 1fr 3.2rem;gap:.6rem;align-items:center;break-inside:avoid}"
+    ".class{display:grid;grid-template-columns:10rem 1fr 3.2rem;gap:.6rem;align-items:center;break-inside:avoid}"
     ".class span{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}"
     ".class b{text-align:right;font-weight:400;font-variant-numeric:tabular-nums}"
     ".class div{background:var(--line);border-radius:3px;height:.75rem}"
     ".class i{display:block;height:100%;border-radius:3px;background:var(--bar)}"
-    ".photos{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(30rem,100%),1fr));gap:1rem}"
+    ".photos{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(30rem,100%),1fr));gap:1rem}"
     ".three{display:grid;grid-template-columns:repeat(3,1fr);gap:.4rem;margin:.5rem 0 .2rem}"
     ".three img{width:100%;height:auto;display:block;border-radius:4px}.three figcaption{font-size:.8rem}"
     ".names{font-size:.82rem}.names span{display:inline-block;margin-right:.7rem}"
@@ -144,9 +145,9 @@ static columns find_columns(const eval_results *r) {
     return c;
 }
 
-static void real_cell(text *out, double value) {
+static void real_cell(text *out, int digits, double value) {
     if (isfinite(value)) {
-        text_print(out, "<td>%.2f</td>", value);
+        text_print(out, "<td>%.*f</td>", digits, value);
     } else {
         text_add(out, "<td>-</td>");
     }
@@ -175,9 +176,9 @@ static void add_row(const eval_setting *s, const columns *c, bool best, text *ou
             percent_cell(out, shares[i].figure(s));
         }
     }
-    real_cell(out, s->segments);
+    real_cell(out, 1, s->segments);
     if (c->seconds) {
-        real_cell(out, s->seconds);
+        real_cell(out, 3, s->seconds);
     }
     text_add(out, "</tr>\n");
 }

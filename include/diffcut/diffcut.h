@@ -607,7 +607,7 @@ typedef struct diffcut_dataset diffcut_dataset;
 typedef struct diffcut_dataset_settings {
     const char *split;  /* "val", "train", ...; NULL: "val". "generic" has none and takes NULL only */
     const char *list;   /* a file of names, one a line, in place of the set's own list; NULL: the set's own, and where
-                           it   has none all photos of the split */
+                           it has none all photos of the split */
     const char *images; /* "generic": the folder of photos, below the set's folder or absolute; NULL: "images" */
     const char *labels; /* "generic": that of the label PNGs; NULL: "labels", "annotations" or "masks" */
 } diffcut_dataset_settings;
@@ -665,9 +665,9 @@ DIFFCUT_API diffcut_status diffcut_dataset_get(const diffcut_dataset *dataset, s
 
 #define DIFFCUT_FINGERPRINT_SIZE 65 /* 64 hexadecimal digits and NUL */
 
-/* What a model computes with, as one number: SHA-256 over its configurations, backend, and its tensors' names, types,
- * shapes and values (of more than 64 MiB of weights, blocks spread over each tensor). Equal files give equal
- * fingerprints wherever they lie. */
+/* What a model computes with, as one number: SHA-256 over its configurations, backend, precision, and its tensors'
+ * names, types, shapes and values (of more than 64 MiB of weights, blocks spread over each tensor). Equal files give
+ * equal fingerprints wherever they lie. */
 DIFFCUT_API diffcut_status diffcut_model_fingerprint(const diffcut_model *model,
                                                      char fingerprint[DIFFCUT_FINGERPRINT_SIZE],
                                                      diffcut_diagnostics *diagnostics);

@@ -25,6 +25,8 @@ expect() { # expect "WORD WORD" ...: as above
 touch rose.jpg row.txt
 mkdir roots
 expect 'segment' seg
+expect 'similarity' sim
+expect '--range --resample' similarity --r
 expect 'cut' cu
 expect 'rose.jpg' rose
 expect 'rose.jpg' segment rose
