@@ -191,7 +191,7 @@ static void a_lent_matrix_multiplies_as_a_packed_one(void **state) {
             panel_matrix a;
             panel_matrix b;
             assert_int_equal(
-                panel_matrix_create(kernels_of(level), OUTER, INNER, types[k / 2], data, precision, &a, &diag),
+                panel_matrix_create(kernels_of(level), OUTER, INNER, 1, types[k / 2], data, precision, &a, &diag),
                 DIFFCUT_OK);
             assert_int_equal(
                 panel_matrix_lend(kernels_of(level), OUTER, INNER, types[k / 2], data, precision, &b, &diag),
@@ -201,8 +201,8 @@ static void a_lent_matrix_multiplies_as_a_packed_one(void **state) {
             assert_true(panel_scratch(&b, ROWS) <= sizeof scratch / sizeof *scratch);
             memset(packed, 0, sizeof packed);
             memset(lent, 0, sizeof lent);
-            panel_multiply(&a, ROWS, x, INNER, column, OUTER - column, scratch, packed, WIDE);
-            panel_multiply(&b, ROWS, x, INNER, column, OUTER - column, scratch, lent, WIDE);
+            panel_multiply(&a, 0, INNER, ROWS, x, INNER, column, OUTER - column, scratch, packed, WIDE);
+            panel_multiply(&b, 0, INNER, ROWS, x, INNER, column, OUTER - column, scratch, lent, WIDE);
             assert_memory_equal(packed, lent, sizeof lent);
             panel_matrix_free(&a);
             panel_matrix_free(&b);
@@ -223,12 +223,12 @@ static void a_weight_without_memory_is_a_clean_error(void **state) {
     for (long left = 0; left < 2; left++) {
         mem_fail_after(left);
         diffcut_status status =
-            panel_matrix_create(kernels_of(CPU_GENERIC), 2, 3, DTYPE_F32, data, DTYPE_BF16, &matrix, &diag);
+            panel_matrix_create(kernels_of(CPU_GENERIC), 2, 3, 1, DTYPE_F32, data, DTYPE_BF16, &matrix, &diag);
         mem_fail_after(-1);
         assert_int_equal(status, DIFFCUT_ERROR_MEMORY);
         assert_int_equal(matrix.inner, 99);
     }
-    assert_int_equal(panel_matrix_create(kernels_of(CPU_GENERIC), SIZE_MAX / 2, SIZE_MAX / 2, DTYPE_F32, data,
+    assert_int_equal(panel_matrix_create(kernels_of(CPU_GENERIC), SIZE_MAX / 2, SIZE_MAX / 2, 1, DTYPE_F32, data,
                                          DTYPE_F32, &matrix, &diag),
                      DIFFCUT_ERROR_LIMIT);
 }

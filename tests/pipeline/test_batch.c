@@ -17,7 +17,7 @@
 #define TINY DIFFCUT_TEST_DATA "/tiny-pixel"
 
 /* Three sizes, and photos of one size with different content. */
-static const struct { uint32_t width, height; } sizes[PHOTOS] = {{48, 32}, {64, 48}, {96, 64}, {40, 40}, {48, 32}};
+static const struct { uint32_t width, height; } sizes[PHOTOS] = {{48, 32}, {96, 64}, {64, 48}, {40, 40}, {48, 32}};
 
 static void make_photos(diffcut_image *photos, const diffcut_image **list) {
     for (size_t i = 0; i < PHOTOS; i++) {
@@ -70,7 +70,7 @@ static void assert_same(const char *what, size_t photo, const diffcut_features *
     }
 }
 
-/* Batches of 1 .. PHOTOS of the photos against each alone. */
+/* Batches of the first two and of all photos against each alone. */
 static void check_model(const char *path, const char *backend, const diffcut_settings *wanted) {
     diffcut_model *model = open_model(path, backend);
     diffcut_session *session = open_session(model, NULL);
@@ -91,7 +91,7 @@ static void check_model(const char *path, const char *backend, const diffcut_set
             fail_msg("%s: %s", what, diffcut_session_message(session));
         }
     }
-    for (size_t n = 1; n <= PHOTOS; n++) {
+    for (size_t n = 2; n <= PHOTOS; n += PHOTOS - 2) {
         diffcut_features *batch[PHOTOS] = {NULL};
         if (diffcut_features_compute_batch(session, list, n, &settings, batch) != DIFFCUT_OK) {
             fail_msg("%s: %s", what, diffcut_session_message(session));
@@ -247,7 +247,7 @@ static void misuse_is_an_error_and_not_a_crash(void **state) {
     settings.size_mode = DIFFCUT_SIZE_NATIVE;
     uint32_t width = photos[1].width--; /* no multiple: that photo fails the batch */
     assert_int_equal(diffcut_features_compute_batch(session, list, 2, &settings, batch), bad);
-    assert_non_null(strstr(diffcut_session_message(session), "63x48"));
+    assert_non_null(strstr(diffcut_session_message(session), "95x64"));
     photos[1].width = width;
     assert_null(batch[0]);
     free_photos(photos);

@@ -30,13 +30,12 @@ struct backend_stream {
     size_t scratch_floats;
 };
 
-/* A weight in the order that its product takes it: immutable, shared by all streams. Linear layers and 1x1
- * convolutions have panels, the others data. */
+/* A weight in the order that its product takes it: immutable, shared by all streams. */
 typedef struct cpu_weight {
     struct backend_weight head;
     size_t bytes;
-    panel_matrix panels; /* (in, out) */
-    float *data;         /* convolution: (kernel_h, kernel_w, in, out); norm: gamma (out) */
+    panel_matrix panels; /* (kernel_h * kernel_w * in, out); empty for a norm, and where Winograd's form is enough */
+    float *gamma;        /* norm: (out) */
     float *bias;         /* (out), beta, or NULL */
     winograd_form form;
     float *winograd; /* convolution with a form: its transformed weights, see winograd_kernels.h */

@@ -89,7 +89,7 @@ static void join_sums(norm_task *task, size_t pieces, uint32_t groups) {
         double factor = 1.0 / sqrt(variance + (double)task->eps);
         for (size_t i = group; i < group + channels; i++) {
             /* What the mean loses as a float goes into the shift. */
-            double scaled = factor * (double)task->norm->data[i];
+            double scaled = factor * (double)task->norm->gamma[i];
             task->mean[i] = (float)mean;
             task->factor[i] = (float)scaled;
             task->shift[i] = (float)((double)task->norm->bias[i] - (mean - (double)task->mean[i]) * scaled);
@@ -134,7 +134,7 @@ static void layer_norm_piece(void *context, size_t piece) {
     size_t count;
     size_t start = piece_start(task, piece, &count);
     for (size_t p = start; p < start + count; p++) {
-        task->kernels->layer_norm(task->x->c, host_data(task->x) + p * task->x->stride, task->norm->data,
+        task->kernels->layer_norm(task->x->c, host_data(task->x) + p * task->x->stride, task->norm->gamma,
                                   task->norm->bias, task->eps, host_data(task->y) + p * task->y->stride);
     }
 }

@@ -5,22 +5,35 @@
 #include "core/parallel.h"
 
 typedef struct pack_task {
-    const panel_kernels *kernels;
     const panel_matrix *matrix;
-    size_t outer;
-    dtype type;
-    const char *data;
-    float *columns; /* each worker: one panel's columns, widened */
+    size_t in, taps;
+    float *columns; /* each worker: one panel's columns, widened, and room to put them in order */
 } pack_task;
+
+/* (count, in, taps) to (count, taps, in). */
+static void order_taps(size_t count, size_t in, size_t taps, const float *from, float *to) {
+    for (size_t i = 0; i < count; i++) {
+        for (size_t tap = 0; tap < taps; tap++) {
+            for (size_t c = 0; c < in; c++) {
+                to[(i * taps + tap) * in + c] = from[(i * in + c) * taps + tap];
+            }
+        }
+    }
+}
 
 static void pack_panel(void *context, size_t piece, uint32_t worker) {
     const pack_task *task = context;
     const panel_matrix *matrix = task->matrix;
     size_t first = piece * matrix->cols;
-    size_t count = task->outer - first < matrix->cols ? task->outer - first : matrix->cols;
-    float *columns = task->columns + worker * matrix->cols * matrix->inner;
-    task->kernels->widen(task->type, task->data + first * matrix->inner * dtype_size(task->type),
-                         count * matrix->inner, columns);
+    size_t count = matrix->outer - first < matrix->cols ? matrix->outer - first : matrix->cols;
+    float *columns = task->columns + worker * 2 * matrix->cols * matrix->inner;
+    float *ordered = columns + matrix->cols * matrix->inner;
+    matrix->kernels->widen(matrix->type, matrix->data + first * matrix->inner * dtype_size(matrix->type),
+                           count * matrix->inner, columns);
+    if (task->taps > 1) {
+        order_taps(count, task->in, task->taps, columns, ordered);
+        columns = ordered;
+    }
     matrix->product->pack_columns(count, matrix->inner, columns, matrix->inner,
                                   matrix->words + piece * matrix->panel_words);
 }
@@ -44,14 +57,15 @@ static bool describe(const panel_kernels *kernels, size_t outer, size_t inner, d
            mem_mul(out->panels, bytes, &bytes);
 }
 
-diffcut_status panel_matrix_create(const panel_kernels *kernels, size_t outer, size_t inner, dtype type,
+diffcut_status panel_matrix_create(const panel_kernels *kernels, size_t outer, size_t in, size_t taps, dtype type,
                                    const void *data, dtype precision, panel_matrix *out, diffcut_diagnostics *diag) {
     panel_matrix matrix;
+    size_t inner;
     size_t group;
-    bool fits = describe(kernels, outer, inner, type, data, precision, &matrix);
+    bool fits = mem_mul(in, taps, &inner) && describe(kernels, outer, inner, type, data, precision, &matrix);
     uint32_t threads = parallel_default_threads();
     threads = threads < matrix.panels ? threads : (uint32_t)matrix.panels;
-    if (!fits || !mem_mul(inner, matrix.cols * threads, &group)) {
+    if (!fits || !mem_mul(inner, 2 * matrix.cols * threads, &group)) {
         return diag_fail(diag, DIFFCUT_ERROR_LIMIT, "a weight is larger than can be addressed");
     }
     matrix.words = mem_array(matrix.panels * matrix.panel_words, sizeof *matrix.words);
@@ -61,7 +75,7 @@ diffcut_status panel_matrix_create(const panel_kernels *kernels, size_t outer, s
         mem_free(matrix.words);
         return diag_no_memory(diag, matrix.panels * matrix.panel_words * sizeof *matrix.words, "a weight");
     }
-    pack_task task = {kernels, &matrix, outer, type, data, columns};
+    pack_task task = {&matrix, in, taps, columns};
     parallel_for_workers(threads, matrix.panels, pack_panel, &task);
     mem_free(columns);
     matrix.data = NULL;
@@ -121,25 +135,26 @@ static void pack_piece(const panel_matrix *matrix, size_t p, size_t inner, size_
     matrix->product->pack_columns(count, here, columns, here, piece);
 }
 
-void panel_multiply(const panel_matrix *matrix, size_t rows, const float *x, size_t stride, size_t column,
-                    size_t cols, uint32_t *a, float *c, size_t ldc) {
+void panel_multiply(const panel_matrix *matrix, size_t first, size_t count, size_t rows, const float *x,
+                    size_t stride, size_t column, size_t cols, uint32_t *a, float *c, size_t ldc) {
     const panel_product *product = matrix->product;
     size_t step = step_of(matrix);
-    size_t first = column / matrix->cols;
-    size_t last = (column + cols - 1) / matrix->cols;
+    size_t panel_begin = column / matrix->cols;
+    size_t panel_last = (column + cols - 1) / matrix->cols;
     uint32_t *piece = a + rows * PANEL_ROW;
-    for (size_t inner = 0; inner < matrix->inner; inner += step) {
-        size_t here = matrix->inner - inner < step ? matrix->inner - inner : step;
+    for (size_t done = 0; done < count; done += step) {
+        size_t inner = first + done;
+        size_t here = count - done < step ? count - done : step;
         size_t words = (here + product->inner_per_word - 1) / product->inner_per_word;
-        product->pack_rows(rows, here, x + inner, stride, a);
-        for (size_t p = first; p <= last; p++) {
+        product->pack_rows(rows, here, x + done, stride, a);
+        for (size_t p = panel_begin; p <= panel_last; p++) {
             const uint32_t *panel = piece;
             if (matrix->words == NULL) {
                 pack_piece(matrix, p, inner, here, piece, (float *)(void *)(piece + matrix->cols * PANEL_WORDS));
             } else {
                 panel = matrix->words + p * matrix->panel_words + inner / product->inner_per_word * matrix->cols;
             }
-            product->multiply(rows, words, a, panel, inner > 0, c + (p - first) * matrix->cols, ldc);
+            product->multiply(rows, words, a, panel, inner > 0, c + (p - panel_begin) * matrix->cols, ldc);
         }
     }
 }

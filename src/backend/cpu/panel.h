@@ -15,7 +15,7 @@
 typedef struct panel_matrix {
     const panel_product *product;
     size_t cols;        /* of one panel */
-    size_t inner;       /* elements */
+    size_t inner;       /* elements: taps * what the data have of each */
     size_t panel_words; /* from one panel to the next */
     size_t panels;
     uint32_t *words; /* (panels, words of inner, cols); NULL: packed a piece at a time, from what follows */
@@ -25,10 +25,12 @@ typedef struct panel_matrix {
     const char *data; /* (outer, inner), the caller's */
 } panel_matrix;
 
-/* Packs B^T: `outer` rows of `inner` elements. type is that of the elements, precision DTYPE_F32 or DTYPE_BF16. */
-diffcut_status panel_matrix_create(const panel_kernels *kernels, size_t outer, size_t inner, dtype type,
+/* Packs B^T: `outer` rows of `in` * `taps` elements, (outer, in, taps), so that its inner index runs over (taps, in)
+ * as gathered patches do. type is that of the elements, precision DTYPE_F32 or DTYPE_BF16, the latter with an even
+ * `in` or one tap. */
+diffcut_status panel_matrix_create(const panel_kernels *kernels, size_t outer, size_t in, size_t taps, dtype type,
                                    const void *data, dtype precision, panel_matrix *out, diffcut_diagnostics *diag);
-/* The same without packing: data is read at each product, and belongs to the caller. */
+/* The same of one tap without packing: data is read at each product, and belongs to the caller. */
 diffcut_status panel_matrix_lend(const panel_kernels *kernels, size_t outer, size_t inner, dtype type,
                                  const void *data, dtype precision, panel_matrix *out, diffcut_diagnostics *diag);
 void panel_matrix_free(panel_matrix *matrix);
@@ -46,9 +48,10 @@ size_t panel_lead(const panel_matrix *matrix, size_t column);
 /* Words of scratch for `rows` rows. */
 size_t panel_scratch(const panel_matrix *matrix, size_t rows);
 
-/* c = x (rows, inner; row stride) * B, the columns first, first + 1, ... of whole panels from that of `column` on.
+/* c = x (rows, count; row stride) * the rows first .. first + count of B, added to c where first is not 0. `first` is
+ * even. The columns are those of whole panels from that of `column` on.
  * a: scratch of panel_scratch(matrix, rows) words. */
-void panel_multiply(const panel_matrix *matrix, size_t rows, const float *x, size_t stride, size_t column,
-                    size_t cols, uint32_t *a, float *c, size_t ldc);
+void panel_multiply(const panel_matrix *matrix, size_t first, size_t count, size_t rows, const float *x,
+                    size_t stride, size_t column, size_t cols, uint32_t *a, float *c, size_t ldc);
 
 #endif

@@ -11,15 +11,12 @@
 
 #include "backend/cpu/gather.h"
 #include "backend/cpu/winograd.h"
-#include "core/gemm.h"
 #include "core/parallel.h"
-
-#include <stdatomic.h>
 
 /* Tile sizes, from measuring the GEMM library over the networks' shapes; constants, so that the arithmetic never
  * depends on the number of threads. */
 #define DIRECT_ROWS 168     /* positions of a tile whose rows are x itself: whole blocks of every panel kernel */
-#define GATHER_ROWS 64      /* positions of a tile of gathered patches */
+#define GATHER_ROWS 84      /* positions of a tile of gathered patches: the same */
 #define TILE_COLS 512       /* outputs of a tile, at most */
 #define COLS_STEP 64        /* tiles are cut at multiples of this many outputs */
 #define PATCH_FLOATS 131072 /* gathered patches of one step, about: half of a usual second-level cache */
@@ -38,7 +35,6 @@ typedef struct product_task {
     size_t width;        /* of a tile's product: tile_cols, and what its panels have beside them */
     size_t patch_floats; /* of one step */
     cpu_scratch scratch; /* each worker: product (tile_rows, width or twice that), patches, packed rows */
-    atomic_bool failed;
 } product_task;
 
 static size_t min_size(size_t a, size_t b) {
@@ -50,34 +46,21 @@ static bool is_gated(const product_task *task) {
 }
 
 /* product (rows, cols), row stride ld = rows `position`.. times the weight's columns `column`.. */
-static diffcut_status multiply(const product_task *task, size_t position, size_t rows, size_t column, size_t cols,
-                               float *patches, float *product, size_t ld, diffcut_diagnostics *diag) {
+static void multiply(const product_task *task, size_t position, size_t rows, size_t column, size_t cols,
+                     float *patches, float *product, size_t ld) {
     size_t in = task->x->c;
-    size_t out = task->weight->head.out;
     const panel_matrix *panels = &task->weight->panels;
-    if (panel_matrix_is_there(panels)) { /* one tap */
-        uint32_t *packed = (uint32_t *)(void *)(patches + task->patch_floats);
+    uint32_t *packed = (uint32_t *)(void *)(patches + task->patch_floats);
+    if (task->geometry == NULL) {
         const float *x = host_data(task->x) + position * task->x->stride;
-        size_t stride = task->x->stride;
-        if (task->geometry != NULL) {
-            gather_patches(task->x, task->y, &task->weight->head, task->geometry, position, rows, 0, 1, patches);
-            x = patches;
-            stride = in;
-        }
-        panel_multiply(panels, rows, x, stride, column, cols, packed, product, ld);
-        return DIFFCUT_OK;
+        panel_multiply(panels, 0, in, rows, x, task->x->stride, column, cols, packed, product, ld);
+        return;
     }
-    const float *weights = task->weight->data + column;
     for (size_t tap = 0; tap < task->taps; tap += task->tile_taps) {
         size_t taps = min_size(task->tile_taps, task->taps - tap);
         gather_patches(task->x, task->y, &task->weight->head, task->geometry, position, rows, tap, taps, patches);
-        diffcut_status status = gemm_nn(1, rows, cols, taps * in, patches, taps * in, weights + tap * in * out, out,
-                                        tap > 0 ? 1.0F : 0.0F, product, ld, diag);
-        if (status != DIFFCUT_OK) {
-            return status;
-        }
+        panel_multiply(panels, tap * in, taps * in, rows, patches, taps * in, column, cols, packed, product, ld);
     }
-    return DIFFCUT_OK;
 }
 
 /* The epilogue over one tile; gates are NULL where there are none. */
@@ -113,11 +96,6 @@ static void finish_tile(const product_task *task, size_t position, size_t rows, 
     }
 }
 
-/* Where a tile's column lies in its product. */
-static size_t lead(const product_task *task, size_t column) {
-    return panel_matrix_is_there(&task->weight->panels) ? panel_lead(&task->weight->panels, column) : 0;
-}
-
 static void run_tile(void *context, size_t piece, uint32_t worker) {
     product_task *task = context;
     size_t row_tiles = (task->positions + task->tile_rows - 1) / task->tile_rows;
@@ -129,18 +107,13 @@ static void run_tile(void *context, size_t piece, uint32_t worker) {
     float *product = task->scratch.workers + worker * task->scratch.each;
     float *patches = product + task->tile_rows * ld;
     float *gates = NULL;
-    diffcut_diagnostics ignored; /* a failure is reported once, by run() */
-    diffcut_status status = multiply(task, position, rows, column, cols, patches, product, ld, &ignored);
-    if (status == DIFFCUT_OK && is_gated(task)) {
+    multiply(task, position, rows, column, cols, patches, product, ld);
+    if (is_gated(task)) {
         gates = product + task->width;
-        status = multiply(task, position, rows, task->outputs + column, cols, patches, gates, ld, &ignored);
-        gates += lead(task, task->outputs + column);
+        multiply(task, position, rows, task->outputs + column, cols, patches, gates, ld);
+        gates += panel_lead(&task->weight->panels, task->outputs + column);
     }
-    if (status != DIFFCUT_OK) {
-        atomic_store(&task->failed, true);
-        return;
-    }
-    finish_tile(task, position, rows, column, cols, product + lead(task, column), gates, ld);
+    finish_tile(task, position, rows, column, cols, product + panel_lead(&task->weight->panels, column), gates, ld);
 }
 
 /* Cuts the product into tiles, by its size only. */
@@ -160,14 +133,12 @@ static void plan(product_task *task) {
     task->patch_floats = task->geometry != NULL ? task->tile_rows * task->tile_taps * task->x->c : 0;
 }
 
-static diffcut_status run(backend_stream *stream, product_task *task, const char *operation,
-                          diffcut_diagnostics *diag) {
+static diffcut_status run(backend_stream *stream, product_task *task, diffcut_diagnostics *diag) {
     plan(task);
     size_t row_tiles = (task->positions + task->tile_rows - 1) / task->tile_rows;
     size_t tiles = row_tiles * task->col_tiles;
     size_t product = task->tile_rows * task->width * (is_gated(task) ? 2 : 1);
-    size_t packed =
-        panel_matrix_is_there(&task->weight->panels) ? panel_scratch(&task->weight->panels, task->tile_rows) : 0;
+    size_t packed = panel_scratch(&task->weight->panels, task->tile_rows);
     double work = (double)task->positions * task->weight->head.out * task->x->c * (double)task->taps / 16.0;
     uint32_t workers = cpu_workers(stream, tiles, work);
     diffcut_status status =
@@ -176,10 +147,6 @@ static diffcut_status run(backend_stream *stream, product_task *task, const char
         return status;
     }
     parallel_for_workers(workers, tiles, run_tile, task);
-    if (atomic_load(&task->failed)) {
-        return diag_fail(diag, DIFFCUT_ERROR_MEMORY, "%s: the GEMM library (%s) failed, perhaps for lack of memory",
-                         operation, gemm_library());
-    }
     return DIFFCUT_OK;
 }
 
@@ -207,7 +174,7 @@ diffcut_status cpu_linear(backend_stream *stream, const tensor *x, const backend
         return status;
     }
     product_task task = task_of(stream, x, weight, tail, y);
-    return run(stream, &task, "linear", diag);
+    return run(stream, &task, diag);
 }
 
 diffcut_status cpu_conv2d(backend_stream *stream, const tensor *x, const backend_weight *weight,
@@ -224,5 +191,5 @@ diffcut_status cpu_conv2d(backend_stream *stream, const tensor *x, const backend
     bool direct = task.taps == 1 && geometry->stride == 1 && y->h == x->h && y->w == x->w && geometry->pad_top == 0 &&
                   geometry->pad_left == 0;
     task.geometry = direct ? NULL : geometry;
-    return run(stream, &task, "conv2d", diag);
+    return run(stream, &task, diag);
 }

@@ -1,41 +1,18 @@
 /*
- * weight.c - the cpu backend's weights: packed into panels (panel.h), in bf16 where the source asks for it; those of
- * larger kernels widened to float32 and transposed, so that every product reads them as the right-hand matrix
- * (inner, out), the inner index running over (kernel_h, kernel_w, in) as the gathered patches do. A 3x3 convolution
- * may have its weights transformed for Winograd instead, or as well while the stride it will be used with is not
- * known. See cpu.h.
+ * weight.c - the cpu backend's weights: packed into panels (panel.h), in bf16 where the source asks for it, a
+ * convolution's inner index running over (kernel_h, kernel_w, in) as the gathered patches do. A 3x3 convolution may
+ * have its weights transformed for Winograd instead, or as well while the stride it will be used with is not known.
+ * See cpu.h.
  */
 #include "backend/cpu/winograd.h"
 
 #include "core/memory.h"
 
-/* Outputs transposed at a time: each inner index then writes one whole cache line. */
-#define WEIGHT_GROUP (MEM_ALIGNMENT / sizeof(float))
-
-/* source (out, in, taps) to packed (taps, in, out). group holds WEIGHT_GROUP rows of in * taps floats. */
-static void transpose(const weight_source *source, const struct backend_weight *shape, float *group, float *packed) {
-    size_t taps = (size_t)shape->kernel_h * shape->kernel_w;
-    size_t inner = shape->in * taps;
-    const char *bytes = source->data;
-    for (size_t first = 0; first < shape->out; first += WEIGHT_GROUP) {
-        size_t count = shape->out - first < WEIGHT_GROUP ? shape->out - first : WEIGHT_GROUP;
-        dtype_to_float(source->type, bytes + first * inner * dtype_size(source->type), count * inner, group);
-        for (size_t in = 0; in < shape->in; in++) {
-            for (size_t tap = 0; tap < taps; tap++) {
-                float *row = packed + (tap * shape->in + in) * shape->out + first;
-                for (size_t i = 0; i < count; i++) {
-                    row[i] = group[i * inner + in * taps + tap];
-                }
-            }
-        }
-    }
-}
-
 void cpu_weight_destroy(backend_weight *weight) {
     if (weight != NULL) {
         cpu_weight *w = (cpu_weight *)(void *)weight;
         panel_matrix_free(&w->panels);
-        mem_free(w->data);
+        mem_free(w->gamma);
         mem_free(w->bias);
         mem_free(w->winograd);
         mem_free(w);
@@ -46,29 +23,32 @@ size_t cpu_weight_bytes(const backend_weight *weight) {
     return cpu_weight_of(weight)->bytes;
 }
 
-/* Larger kernels as they are for a plain product, and norms. */
-static diffcut_status fill_plain(cpu_weight *weight, const weight_source *source, size_t elements,
+/* A norm's. */
+static diffcut_status fill_gamma(cpu_weight *weight, const weight_source *source, size_t elements,
                                  diffcut_diagnostics *diag) {
-    const struct backend_weight *shape = &weight->head;
-    size_t inner = elements / shape->out;
-    weight->data = mem_array(elements, sizeof(float));
-    float *group = mem_array(WEIGHT_GROUP * sizeof(float), inner);
-    if (weight->data == NULL || group == NULL) {
-        mem_free(group);
+    weight->gamma = mem_array(elements, sizeof(float));
+    if (weight->gamma == NULL) {
         return diag_no_memory(diag, elements * sizeof(float), "a weight");
     }
-    transpose(source, shape, group, weight->data);
-    mem_free(group);
+    dtype_to_float(source->type, source->data, elements, weight->gamma);
     weight->bytes += elements * sizeof(float);
     return DIFFCUT_OK;
 }
 
 static diffcut_status fill_panels(const cpu_backend *self, cpu_weight *weight, const weight_source *source,
                                   diffcut_diagnostics *diag) {
-    dtype precision = source->kind == WEIGHT_LINEAR ? source->precision : DTYPE_F32;
-    diffcut_status status = (source->kind == WEIGHT_LINEAR && source->lent ? panel_matrix_lend : panel_matrix_create)(
-        self->panels, weight->head.out, weight->head.in, source->type, source->data, precision, &weight->panels,
-        diag);
+    const struct backend_weight *shape = &weight->head;
+    size_t taps = (size_t)shape->kernel_h * shape->kernel_w;
+    /* A word holds two channels of one tap. */
+    dtype precision = taps > 1 && shape->in % 2 != 0 ? DTYPE_F32 : source->precision;
+    diffcut_status status;
+    if (source->lent && taps == 1) {
+        status = panel_matrix_lend(self->panels, shape->out, shape->in, source->type, source->data, precision,
+                                   &weight->panels, diag);
+    } else {
+        status = panel_matrix_create(self->panels, shape->out, shape->in, taps, source->type, source->data, precision,
+                                     &weight->panels, diag);
+    }
     weight->bytes += status == DIFFCUT_OK ? panel_matrix_bytes(&weight->panels) : 0;
     return status;
 }
@@ -92,10 +72,10 @@ static diffcut_status fill_winograd(const cpu_backend *self, cpu_weight *weight,
 static diffcut_status fill(const cpu_backend *self, cpu_weight *weight, const weight_source *source, size_t elements,
                            diffcut_diagnostics *diag) {
     diffcut_status status = DIFFCUT_OK;
-    if (source->kind != WEIGHT_NORM && weight->head.kernel_h == 1 && weight->head.kernel_w == 1) {
-        status = fill_panels(self, weight, source, diag);
+    if (source->kind == WEIGHT_NORM) {
+        status = fill_gamma(weight, source, elements, diag);
     } else if (weight->form == WINOGRAD_NONE || weight->head.stride != 1) {
-        status = fill_plain(weight, source, elements, diag);
+        status = fill_panels(self, weight, source, diag);
     }
     if (status == DIFFCUT_OK && weight->form != WINOGRAD_NONE) {
         status = fill_winograd(self, weight, source, diag);
