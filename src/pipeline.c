@@ -382,6 +382,26 @@ diffcut_status diffcut_labels_refine(diffcut_session *session, const diffcut_ima
     return session_end(&w, status);
 }
 
+diffcut_status diffcut_eval_refine(diffcut_session *session, const diffcut_eval_photo *photo,
+                                   const diffcut_labels *labels, const diffcut_settings *settings,
+                                   diffcut_labels *out) {
+    if (session == NULL) {
+        return DIFFCUT_ERROR_ARGUMENT;
+    }
+    work w = session_begin(session, DIFFCUT_STAGE_REFINE);
+    diffcut_status status = diffcut_settings_check(settings, w.diag);
+    if (status == DIFFCUT_OK && (photo == NULL || photo->small == NULL)) {
+        status = diag_fail(w.diag, DIFFCUT_ERROR_ARGUMENT, "diffcut_eval_refine: no prepared photo");
+    }
+    if (status == DIFFCUT_OK) {
+        status = check_output(out, w.diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = pamr_refine_pixels(&w, photo->small, photo->size, photo->size, labels, settings, out);
+    }
+    return session_end(&w, status);
+}
+
 diffcut_status diffcut_labels_finish(diffcut_session *session, const diffcut_image *image,
                                      const diffcut_features *features, const diffcut_labels *tokens,
                                      const diffcut_settings *settings, diffcut_labels *out) {

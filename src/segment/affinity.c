@@ -118,7 +118,13 @@ void affinity_normalise(const diffcut_features *features, float *out) {
     }
 }
 
-/* The affinity in task->matrix; *constant when the map has no structure. */
+static void mirror_tile(void *context, size_t piece) {
+    const struct affinity_task *task = context;
+    struct tile t = tile_of(task, piece);
+    mirror(task, &t);
+}
+
+/* The affinity in task->matrix, or the plain cosines with alpha 0; *constant when the map has no structure. */
 static diffcut_status fill(const work *w, struct affinity_task *task, bool *constant) {
     size_t pieces = task->tiles * (task->tiles + 1) / 2;
     parallel_for(w->threads, pieces, product_tile, task);
@@ -136,12 +142,12 @@ static diffcut_status fill(const work *w, struct affinity_task *task, bool *cons
     *constant = !(task->width > AFFINITY_CONSTANT_RANGE);
     diffcut_status status = work_progress(w, 0.5);
     if (status == DIFFCUT_OK && !*constant) {
-        parallel_for(w->threads, pieces, power_tile, task);
+        parallel_for(w->threads, pieces, task->alpha > 0.0 ? power_tile : mirror_tile, task);
     }
     return status;
 }
 
-diffcut_status affinity_create(const work *w, const diffcut_features *features, double alpha, float **out) {
+static diffcut_status create(const work *w, const diffcut_features *features, double alpha, float **out) {
     struct affinity_task task = {.alpha = alpha, .kernels = SIMD_PICK(affinity_kernels, cpu_best_level())};
     size_t unit_count, matrix_count;
     task.tokens = (size_t)features->height * features->width;
@@ -174,4 +180,12 @@ cleanup:
         *out = task.matrix;
     }
     return status;
+}
+
+diffcut_status affinity_create(const work *w, const diffcut_features *features, double alpha, float **out) {
+    return create(w, features, alpha, out);
+}
+
+diffcut_status affinity_cosines(const work *w, const diffcut_features *features, float **out) {
+    return create(w, features, 0.0, out);
 }

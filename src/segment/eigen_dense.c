@@ -80,3 +80,105 @@ cleanup:
     mem_free(matrix);
     return status;
 }
+
+/* ------------------------------------------------------------------------------------------------- decompositions */
+
+static diffcut_status lapack_failed(const char *routine, size_t n, lapack_int info, diffcut_diagnostics *diag) {
+    bool memory = info == LAPACK_WORK_MEMORY_ERROR || info == LAPACK_TRANSPOSE_MEMORY_ERROR;
+    return diag_fail(diag, memory ? DIFFCUT_ERROR_MEMORY : DIFFCUT_ERROR_NUMERIC,
+                     "LAPACK's %s failed on a matrix of %zu rows (info %d)", routine, n, (int)info);
+}
+
+static diffcut_status lapack_wrong(const char *what, size_t n, diffcut_diagnostics *diag) {
+    return diag_fail(
+        diag, DIFFCUT_ERROR_NUMERIC,
+        "LAPACK's %s of a matrix of %zu rows are wrong: the BLAS library does not work on this processor", what, n);
+}
+
+diffcut_status eigen_dense_values(size_t n, double *matrix, double *values, diffcut_diagnostics *diag) {
+    double trace = 0.0, squares = 0.0, sum = 0.0, sum_of_squares = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        trace += matrix[i * n + i];
+    }
+    for (size_t i = 0; i < n * n; i++) {
+        squares += matrix[i] * matrix[i];
+    }
+    lapack_int size = (lapack_int)n;
+    lapack_int info = LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'N', 'U', size, matrix, size, values);
+    if (info != 0) {
+        return lapack_failed("dsyevd", n, info, diag);
+    }
+    for (size_t i = 0; i < n; i++) {
+        sum += values[i];
+        sum_of_squares += values[i] * values[i];
+    }
+    double limit = RESIDUAL_LIMIT * (1.0 + squares);
+    if (!(fabs(sum - trace) <= limit && fabs(sum_of_squares - squares) <= limit)) {
+        return lapack_wrong("eigenvalues", n, diag);
+    }
+    return DIFFCUT_OK;
+}
+
+diffcut_status eigen_dense_largest(size_t n, size_t count, double *matrix, double *vectors,
+                                   diffcut_diagnostics *diag) {
+    lapack_int found = 0, size = (lapack_int)n;
+    diffcut_status status = DIFFCUT_OK;
+    double *values = mem_array(n, sizeof *values);
+    lapack_int *support = mem_array(count, 2 * sizeof *support);
+    if (values == NULL || support == NULL) {
+        status = diag_no_memory(diag, n * sizeof *values, "the dense eigen-solver");
+        goto cleanup;
+    }
+    lapack_int info = LAPACKE_dsyevr(LAPACK_COL_MAJOR, 'V', 'I', 'U', size, matrix, size, 0.0, 0.0,
+                                     (lapack_int)(n - count + 1), size, 0.0, &found, values, vectors, size, support);
+    if (info != 0 || (size_t)found != count) {
+        status = lapack_failed("dsyevr", n, info, diag);
+        goto cleanup;
+    }
+    for (size_t k = 0; k < count; k++) {
+        if (!(fabs(length(vectors + k * n, n) - 1.0) <= RESIDUAL_LIMIT)) {
+            status = lapack_wrong("eigenvectors", n, diag);
+            goto cleanup;
+        }
+    }
+    for (size_t k = 0; k < count / 2; k++) { /* LAPACK's order is ascending */
+        double *low = vectors + k * n, *high = vectors + (count - 1 - k) * n;
+        for (size_t i = 0; i < n; i++) {
+            double value = low[i];
+            low[i] = high[i];
+            high[i] = value;
+        }
+    }
+cleanup:
+    mem_free(support);
+    mem_free(values);
+    return status;
+}
+
+diffcut_status eigen_dense_polar(size_t n, double *matrix, diffcut_diagnostics *diag) {
+    size_t entries, size = 0;
+    bool fits = mem_mul(n, n, &entries) && mem_mul(entries, 2, &size) && size <= SIZE_MAX - n;
+    double *u = fits ? mem_array(size + n, sizeof *u) : NULL;
+    if (u == NULL) {
+        return diag_no_memory(diag, fits ? (size + n) * sizeof *u : SIZE_MAX, "the singular values");
+    }
+    double *vt = u + entries, *singular = vt + entries;
+    /* Column-major on a row-major matrix decomposes its transpose, V S U^T, whose V U^T read row-major is U V^T. */
+    lapack_int rows = (lapack_int)n;
+    lapack_int info = LAPACKE_dgesdd(LAPACK_COL_MAJOR, 'A', rows, rows, matrix, rows, singular, u, rows, vt, rows);
+    if (info != 0) {
+        mem_free(u);
+        return lapack_failed("dgesdd", n, info, diag);
+    }
+    for (size_t column = 0; column < n; column++) {
+        for (size_t row = 0; row < n; row++) {
+            double sum = 0.0;
+            for (size_t k = 0; k < n; k++) {
+                sum += u[k * n + row] * vt[column * n + k];
+            }
+            matrix[column * n + row] = sum;
+        }
+    }
+    mem_free(u);
+    return DIFFCUT_OK;
+}

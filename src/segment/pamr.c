@@ -34,6 +34,7 @@
 
 typedef struct refinement {
     const diffcut_image *image;
+    const float *given; /* (image->height, image->width, 3) in place of the image's pixels, or NULL */
     const diffcut_labels *labels;
     const diffcut_settings *settings;
     uint32_t width, height; /* the working size */
@@ -48,9 +49,9 @@ typedef struct refinement {
     uint32_t *out; /* (image->height, image->width) */
 } refinement;
 
-static diffcut_status check_input(const work *w, const diffcut_image *image, const diffcut_labels *labels,
-                                  const diffcut_settings *settings) {
-    if (image->width == 0 || image->height == 0 || image->rgb == NULL) {
+static diffcut_status check_input(const work *w, const diffcut_image *image, const float *given,
+                                  const diffcut_labels *labels, const diffcut_settings *settings) {
+    if (image->width == 0 || image->height == 0 || (image->rgb == NULL && given == NULL)) {
         return diag_fail(w->diag, DIFFCUT_ERROR_ARGUMENT, "refine: an image of %ux%u pixels", image->width,
                          image->height);
     }
@@ -123,6 +124,10 @@ static diffcut_status prepare_image(work *w, refinement *r) {
         return diag_no_memory(w->diag, (size_t)r->height * r->width * IMAGE_CHANNELS * sizeof *r->pixels,
                               "the image to refine on (a smaller refine_size needs less)");
     }
+    if (r->given != NULL) {
+        memcpy(r->pixels, r->given, (size_t)r->height * r->width * IMAGE_CHANNELS * sizeof *r->pixels);
+        return DIFFCUT_OK;
+    }
     return resize_image(w, r->image, r->width, r->height, DIFFCUT_RESAMPLE_ANTIALIAS, r->pixels);
 }
 
@@ -192,14 +197,19 @@ static void refinement_free(refinement *r) {
     mem_free(r->dumped);
 }
 
-diffcut_status pamr_refine(work *w, const diffcut_image *image, const diffcut_labels *labels,
-                           const diffcut_settings *settings, diffcut_labels *out) {
-    refinement r = {.image = image, .labels = labels, .settings = settings};
-    diffcut_status status = check_input(w, image, labels, settings);
+/* With given pixels the working size is theirs. */
+static diffcut_status refine(work *w, const diffcut_image *image, const float *given, const diffcut_labels *labels,
+                             const diffcut_settings *settings, diffcut_labels *out) {
+    refinement r = {.image = image, .given = given, .labels = labels, .settings = settings};
+    r.width = image->width;
+    r.height = image->height;
+    diffcut_status status = check_input(w, image, given, labels, settings);
     if (status != DIFFCUT_OK) {
         return status;
     }
-    pamr_working_size(settings, image->width, image->height, &r.width, &r.height);
+    if (given == NULL) {
+        pamr_working_size(settings, image->width, image->height, &r.width, &r.height);
+    }
     status = prepare_source(w, &r);
     if (status == DIFFCUT_OK) {
         status = prepare_result(w, &r);
@@ -223,4 +233,16 @@ diffcut_status pamr_refine(work *w, const diffcut_image *image, const diffcut_la
     }
     *out = (diffcut_labels){image->width, image->height, labels->count, r.out};
     return DIFFCUT_OK;
+}
+
+diffcut_status pamr_refine(work *w, const diffcut_image *image, const diffcut_labels *labels,
+                           const diffcut_settings *settings, diffcut_labels *out) {
+    return refine(w, image, NULL, labels, settings, out);
+}
+
+diffcut_status pamr_refine_pixels(work *w, const float *pixels, uint32_t width, uint32_t height,
+                                  const diffcut_labels *labels, const diffcut_settings *settings,
+                                  diffcut_labels *out) {
+    const diffcut_image size_only = {.width = width, .height = height};
+    return refine(w, &size_only, pixels, labels, settings, out);
 }

@@ -17,4 +17,9 @@ void pamr_working_size(const diffcut_settings *settings, uint32_t width, uint32_
 diffcut_status pamr_refine(work *w, const diffcut_image *image, const diffcut_labels *labels,
                            const diffcut_settings *settings, diffcut_labels *out);
 
+/* The same on pixels (height, width, 3) in [0, 1], at their size whatever the refine_size. */
+diffcut_status pamr_refine_pixels(work *w, const float *pixels, uint32_t width, uint32_t height,
+                                  const diffcut_labels *labels, const diffcut_settings *settings,
+                                  diffcut_labels *out);
+
 #endif
