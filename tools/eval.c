@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "eval_coherence.h"
 #include "eval_report.h"
 #include "eval_totals.h"
 #include "interrupt.h"
@@ -89,6 +90,9 @@ static const option score_rows[] = {
     {0, "full-resolution", NULL, "compare at the photo's own size, not at 128 x 128", OPTION_SET, AT(full_resolution),
      0, 0, NULL, NULL},
     {0, "boundary", NULL, "boundary IoU and F too", OPTION_SET, AT(boundary), 0, 0, NULL, NULL},
+    {0, "coherence", NULL,
+     "also how well similar features tell patches of one class: ROC curves of the model's features and of colour",
+     OPTION_SET, AT(coherence), 0, 0, NULL, NULL},
     {0, "replicates", "N", "resamplings behind the interval of mean IoU, 0 .. 100000; default 1000", OPTION_UNSIGNED,
      AT(replicates), 0, 100000, NULL, NULL},
     {0},
@@ -203,13 +207,21 @@ static int report(eval_run *run) {
     const eval_options *o = &run->options;
     diffcut_diagnostics diagnostics;
     eval_totals totals;
+    coherence_curves coherence = {.counts = {NULL}};
+    const int measured = o->coherence ? eval_coherence_measure(run, &coherence) : -1;
+    if (measured >= 0) {
+        return measured;
+    }
     if (eval_totals_make(&o->output, 1, &totals, &diagnostics) != DIFFCUT_OK) {
+        coherence_curves_free(&coherence);
         return engine_failed(&o->says, NULL, diagnostics.message);
     }
     int status = totals.results.failed > 0 || totals.results.scored == 0 ? EXIT_FAILED : EXIT_DONE;
     report_source source = {&totals, run};
     eval_results results = totals.results;
     results.photos = (eval_photos){&source, source_rewind, source_next, source_picture};
+    results.coherence = coherence.curves;
+    results.coherence_count = o->coherence ? COHERENCE_KINDS : 0;
     text out = {0};
     if (o->json) {
         eval_report_json(&results, &out);
@@ -229,6 +241,7 @@ static int report(eval_run *run) {
         text_free(&line);
     }
     eval_totals_free(&totals);
+    coherence_curves_free(&coherence);
     return status;
 }
 

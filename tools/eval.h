@@ -29,7 +29,7 @@ typedef struct eval_options {
     uint32_t size; /* of the network's input; 0: the model's */
     uint64_t limit;
     eval_shard shard;
-    bool full_resolution, boundary;
+    bool full_resolution, boundary, coherence;
     uint32_t replicates;
     const char *output, *predictions, *cache;
     uint32_t cache_mib;

@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "console.h"
 #include "engine.h"
+#include "eval_coherence.h"
 #include "eval_report.h"
 #include "eval_totals.h"
 #include "output.h"
@@ -12,7 +13,7 @@
 typedef struct merge_options {
     console says;
     const char *output;
-    bool force, json;
+    bool force, json, coherence;
 } merge_options;
 
 #define AT(field) offsetof(merge_options, field)
@@ -21,6 +22,8 @@ static const option output_rows[] = {
     {'o', "output", "DIR", "folder of the reports, made if missing; default: a table only", OPTION_STRING, AT(output),
      0, 0, NULL, NULL},
     {'f', "force", NULL, "replace reports that exist", OPTION_SET, AT(force), 0, 0, NULL, NULL},
+    {0, "coherence", NULL, "also the sum of the coherence of all parts, which must have been run with --coherence",
+     OPTION_SET, AT(coherence), 0, 0, NULL, NULL},
     {0, "json", NULL, "the results as JSON on standard output, not as a table", OPTION_SET, AT(json), 0, 0, NULL,
      NULL},
     {0},
@@ -41,11 +44,35 @@ static int write_reports(const merge_options *o, const eval_totals *totals) {
     return EXIT_DONE;
 }
 
+/* Pairs cannot be told apart once they are counted: a photo that is in two parts would count twice. */
+static int sum_coherence(const merge_options *o, const arguments *folders, eval_totals *totals,
+                         coherence_curves *coherence) {
+    diffcut_diagnostics diagnostics;
+    if (totals->repeated > 0) {
+        return engine_failed(&o->says, NULL,
+                             "--coherence: photos are in more than one of the folders, and their pairs would count "
+                             "twice");
+    }
+    if (eval_coherence_merge(folders->items, folders->count, totals->results.model, coherence, &diagnostics) !=
+        DIFFCUT_OK) {
+        return engine_failed(&o->says, NULL, diagnostics.message);
+    }
+    totals->results.coherence = coherence->curves;
+    totals->results.coherence_count = COHERENCE_KINDS;
+    return -1;
+}
+
 static int merge(const merge_options *o, const arguments *folders) {
     diffcut_diagnostics diagnostics;
     eval_totals totals;
     if (eval_totals_make(folders->items, folders->count, &totals, &diagnostics) != DIFFCUT_OK) {
         return engine_failed(&o->says, NULL, diagnostics.message);
+    }
+    coherence_curves coherence = {.counts = {NULL}};
+    const int summed = o->coherence ? sum_coherence(o, folders, &totals, &coherence) : -1;
+    if (summed >= 0) {
+        eval_totals_free(&totals);
+        return summed;
     }
     text out = {0};
     if (o->json) {
@@ -65,6 +92,7 @@ static int merge(const merge_options *o, const arguments *folders) {
         status = EXIT_FAILED;
     }
     eval_totals_free(&totals);
+    coherence_curves_free(&coherence);
     return status;
 }
 

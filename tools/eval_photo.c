@@ -392,6 +392,30 @@ diffcut_status eval_photo_score(eval_bench *bench, const diffcut_dataset_item *i
     return status;
 }
 
+/* ------------------------------------------------------------------------------------------------- coherence */
+
+diffcut_status eval_photo_features(eval_bench *bench, const diffcut_dataset_item *item, diffcut_method kind,
+                                   diffcut_features **features, diffcut_labels *truth,
+                                   diffcut_diagnostics *diagnostics) {
+    job j = {.bench = bench, .item = item, .diagnostics = diagnostics};
+    char file[DIFFCUT_PATH_SIZE];
+    const diffcut_features *made = NULL;
+    diffcut_status status = load(&j, file);
+    if (status == DIFFCUT_OK) {
+        status = features_of(&j, kind, &made);
+    }
+    if (status == DIFFCUT_OK) {
+        status = diffcut_protocol_map(bench->protocol, &j.photo.truth_full, truth, diagnostics);
+    }
+    if (status == DIFFCUT_OK) {
+        diffcut_features **const owner = made == j.colour ? &j.colour : &j.features;
+        *features = *owner;
+        *owner = NULL;
+    }
+    free_job(&j);
+    return status;
+}
+
 /* ------------------------------------------------------------------------------------------------- pictures */
 
 /* The prediction by the classes its segments were matched to. */

@@ -48,4 +48,10 @@ void eval_outcome_free(eval_outcome *outcome);
 diffcut_status eval_photo_picture(eval_bench *bench, const diffcut_dataset_item *item, size_t setting,
                                   eval_picture *out, diffcut_diagnostics *diagnostics);
 
+/* The photo's features of a kind (COLOUR: of its colours, else the model's), and the truth as classes at the centre
+ * square's own size (class_count: left out), for coherence. */
+diffcut_status eval_photo_features(eval_bench *bench, const diffcut_dataset_item *item, diffcut_method kind,
+                                   diffcut_features **features, diffcut_labels *truth,
+                                   diffcut_diagnostics *diagnostics);
+
 #endif

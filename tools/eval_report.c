@@ -38,7 +38,7 @@ bool eval_report_has(const eval_results *results, eval_figure_fn figure) {
 
 void eval_report_percent(text *out, double value) {
     if (isfinite(value)) {
-        text_print(out, "%.1f", value * 100);
+        text_print(out, "%.1f", fabs(value) < 0.0005 ? 0.0 : value * 100); /* no -0.0 */
     } else {
         text_add(out, "-");
     }
@@ -201,17 +201,21 @@ static void failure_rows(const eval_results *r, text *out) {
     }
 }
 
+/* The pairs are the same for all features of one run, so they are told once. */
 static void coherence_rows(const eval_results *r, text *out) {
     for (size_t i = 0; i < r->coherence_count; i++) {
         const eval_coherence *c = &r->coherence[i];
-        text_add(out, i == 0 ? "Coherence, area under the ROC curve:\n  " : "  ");
-        plain(out, c->name);
-        if (isfinite(c->auc)) {
-            text_print(out, "  %.4f  (within %.1g, of %" PRIu64 " and %" PRIu64 " pairs)\n", c->auc, c->auc_error,
+        if (i == 0) {
+            text_print(out, "Coherence, ROC area over %" PRIu64 " pairs of one class, %" PRIu64 " of two:\n",
                        c->positive, c->negative);
-        } else {
-            text_add(out, "  -  (no pairs of one of the kinds)\n");
         }
+        if (isfinite(c->auc)) {
+            text_print(out, "  %.4f (within %.1g)  ", c->auc, c->auc_error);
+        } else {
+            text_add(out, "  -  ");
+        }
+        plain(out, c->name);
+        text_add(out, "\n");
     }
 }
 

@@ -23,7 +23,7 @@
 #define LEGEND_MARK 26.0
 #define COLORS 8 /* then the colours come again, dashed */
 #define MAX_TICKS 8
-#define MAX_SERIES 24 /* more lines than this are not told apart */
+#define MAX_SERIES 12 /* more lines than this are not told apart */
 
 const char eval_chart_style[] =
     "svg.chart text{font:12px system-ui,sans-serif;fill:var(--ink)}"
@@ -313,6 +313,23 @@ static bool starts_line(const eval_results *r, size_t index, parameter_fn fixed)
     return true;
 }
 
+static double highest(const chart_series *s) {
+    double most = -INFINITY;
+    for (size_t i = 0; i < s->count; i++) {
+        most = s->y[i] > most ? s->y[i] : most;
+    }
+    return most;
+}
+
+/* The line that reaches highest first; of equals, the one whose values come first. */
+static int by_highest(const void *left, const void *right) {
+    const chart_series *a = left;
+    const chart_series *b = right;
+    const double high_a = highest(a);
+    const double high_b = highest(b);
+    return high_a != high_b ? (high_a < high_b ? 1 : -1) : (a->x > b->x) - (a->x < b->x);
+}
+
 static void sweep(const eval_results *r, parameter_fn swept, const char *swept_name, parameter_fn fixed,
                   const char *fixed_name, text *out) {
     const size_t most = r->setting_count;
@@ -342,7 +359,12 @@ static void sweep(const eval_results *r, parameter_fn swept, const char *swept_n
         count++;
     }
     if (count > 0) {
-        text_print(&title, "mIoU over %s", swept_name);
+        if (count > MAX_SERIES) {
+            qsort(series, count, sizeof *series, by_highest);
+            text_print(&title, "mIoU over %s: the %d best lines of %zu", swept_name, MAX_SERIES, count);
+        } else {
+            text_print(&title, "mIoU over %s", swept_name);
+        }
         const chart c = {.title = text_string(&title),
                          .x_label = swept_name,
                          .y_label = "mIoU, per cent",
@@ -350,8 +372,7 @@ static void sweep(const eval_results *r, parameter_fn swept, const char *swept_n
                          .series_count = count,
                          .reference = eval_published_miou(r->dataset, "diffcut"),
                          .reference_name = "DiffCut as published: SSD-1B on the whole set"};
-        text_print(out, "<figure><figcaption>mIoU over %s%s</figcaption>", swept_name,
-                   count > MAX_SERIES ? " (the first lines of many)" : "");
+        text_print(out, "<figure><figcaption>%s</figcaption>", text_string(&title));
         eval_chart(&c, out);
         text_add(out, "</figure>");
     }

@@ -183,16 +183,17 @@ static uint32_t label_at(const diffcut_labels *labels, uint64_t x, uint64_t y, u
     return labels->data[row * labels->width + column];
 }
 
-/* The classes' colours over the photo; what has no class is dark. */
-static void paint(const diffcut_labels *labels, size_t class_count, const uint8_t *photo, uint32_t width,
-                  uint32_t height, uint8_t *rgb, uint32_t *small) {
+/* The classes' colours over the photo; what has no class is dark. shades: (class_count), the colour of each class in
+ * this photo. */
+static void paint(const diffcut_labels *labels, const uint32_t *shades, size_t class_count, const uint8_t *photo,
+                  uint32_t width, uint32_t height, uint8_t *rgb, uint32_t *small) {
     for (uint64_t y = 0; y < height; y++) {
         for (uint64_t x = 0; x < width; x++) {
             const size_t at = (size_t)(y * width + x);
             const uint32_t label = label_at(labels, x, y, width, height);
             uint8_t color[3] = {20, 20, 20};
             if (label < class_count) {
-                diffcut_color(label, color);
+                diffcut_color(shades[label], color);
             }
             small[at] = label < class_count ? label : (uint32_t)class_count;
             for (size_t c = 0; c < 3; c++) {
@@ -228,7 +229,7 @@ static diffcut_status add_png(const diffcut_image *image, const diffcut_labels *
 }
 
 /* The photo, the prediction, the truth. */
-static bool add_pictures(const eval_picture *p, size_t class_count, text *out) {
+static bool add_pictures(const eval_picture *p, const uint32_t *shades, size_t class_count, text *out) {
     uint32_t width = 0;
     uint32_t height = 0;
     thumbnail_size(&p->image, &width, &height);
@@ -243,7 +244,7 @@ static bool add_pictures(const eval_picture *p, size_t class_count, text *out) {
         status = add_png(&(diffcut_image){width, height, photo}, &none, "photo", out);
     }
     for (int i = 0; i < 2 && status == DIFFCUT_OK; i++) {
-        paint(i == 0 ? &p->prediction : &p->truth, class_count, photo, width, height, painted, small);
+        paint(i == 0 ? &p->prediction : &p->truth, shades, class_count, photo, width, height, painted, small);
         status = add_png(&(diffcut_image){width, height, painted},
                          &(diffcut_labels){width, height, (uint32_t)class_count + 1, small},
                          i == 0 ? "prediction" : "ground truth", out);
@@ -254,21 +255,21 @@ static bool add_pictures(const eval_picture *p, size_t class_count, text *out) {
     return status == DIFFCUT_OK;
 }
 
-/* The classes that cover most of prediction and truth together, with their colours. */
-static bool add_legend(const eval_results *r, const eval_picture *p, text *out) {
-    uint64_t *areas = calloc(r->class_count + 1, sizeof *areas);
-    if (areas == NULL) {
-        return false;
-    }
+/* Pixels of each class in prediction and truth together; areas: (class_count + 1), zero. */
+static void measure_areas(const eval_picture *p, size_t class_count, uint64_t *areas) {
     const diffcut_labels *maps[2] = {&p->prediction, &p->truth};
     for (int m = 0; m < 2; m++) {
         for (size_t i = 0; i < (size_t)maps[m]->width * maps[m]->height; i++) {
             const uint32_t label = maps[m]->data[i];
-            areas[label < r->class_count ? label : r->class_count]++;
+            areas[label < class_count ? label : class_count]++;
         }
     }
-    text_add(out, "<p class=\"names\">");
-    for (int n = 0; n < LEGEND_MOST; n++) {
+}
+
+/* Gives the classes that occur the first colours of the palette, the largest the first: they are told apart best.
+ * Names the largest in legend. shades: (class_count). areas are used up. */
+static void choose_shades(const eval_results *r, uint64_t *areas, uint32_t *shades, text *legend) {
+    for (uint32_t shade = 0;; shade++) {
         size_t most = r->class_count;
         for (size_t c = 0; c < r->class_count; c++) {
             if (areas[c] > 0 && (most == r->class_count || areas[c] > areas[most])) {
@@ -276,18 +277,36 @@ static bool add_legend(const eval_results *r, const eval_picture *p, text *out) 
             }
         }
         if (most == r->class_count) {
-            break;
+            return;
         }
-        uint8_t color[3];
-        diffcut_color((uint32_t)most, color);
-        text_print(out, "<span><i style=\"background:#%02x%02x%02x\"></i>", color[0], color[1], color[2]);
-        html_string(out, r->class_names[most]);
-        text_add(out, "</span> ");
         areas[most] = 0;
+        shades[most] = shade;
+        if (shade < LEGEND_MOST) {
+            uint8_t color[3];
+            diffcut_color(shade, color);
+            text_print(legend, "<span><i style=\"background:#%02x%02x%02x\"></i>", color[0], color[1], color[2]);
+            html_string(legend, r->class_names[most]);
+            text_add(legend, "</span> ");
+        }
     }
-    text_add(out, "</p>");
+}
+
+static bool add_shown(const eval_results *r, const eval_picture *p, text *out) {
+    uint64_t *areas = calloc(r->class_count + 1, sizeof *areas);
+    uint32_t *shades = calloc(r->class_count + 1, sizeof *shades);
+    text legend = {0};
+    bool good = areas != NULL && shades != NULL;
+    if (good) {
+        measure_areas(p, r->class_count, areas);
+        choose_shades(r, areas, shades, &legend);
+        text_add(out, "<div class=\"three\">");
+        good = add_pictures(p, shades, r->class_count, out) && !legend.failed;
+        text_print(out, "</div><p class=\"names\">%s</p>", text_string(&legend));
+    }
+    text_free(&legend);
+    free(shades);
     free(areas);
-    return true;
+    return good;
 }
 
 static bool is_picture(const eval_picture *p) {
@@ -308,10 +327,7 @@ static bool add_photo(const eval_results *r, size_t setting, const pick *chosen,
     bool good = true;
     if (r->photos.picture != NULL && r->photos.picture(r->photos.user, setting, chosen->name, &picture) &&
         is_picture(&picture)) {
-        text_add(out, "<div class=\"three\">");
-        good = add_pictures(&picture, r->class_count, out);
-        text_add(out, "</div>");
-        good = add_legend(r, &picture, out) && good;
+        good = add_shown(r, &picture, out);
     } else {
         text_add(out, "<p class=\"soft\">The picture could not be made again.</p>");
     }

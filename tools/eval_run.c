@@ -373,6 +373,10 @@ static bool handle(eval_run *run, const diffcut_dataset_item *item) {
     bool going = !(status != DIFFCUT_OK && interrupt_requested());
     if (going) {
         going = record(run, item, status, &outcome, diagnostics.message);
+        if (status == DIFFCUT_OK && photo_set_add(&run->done, photo_id(item->name)) < 0) {
+            console_error(&run->options.says, NULL, "out of memory");
+            going = false;
+        }
         run->scored += status == DIFFCUT_OK ? 1 : 0;
         run->failed += status != DIFFCUT_OK ? 1 : 0;
         run->cut_seconds += status == DIFFCUT_OK ? outcome.cut_seconds : 0;
