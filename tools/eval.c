@@ -78,7 +78,8 @@ static const option method_rows[] = {
     {0, "method", "M[,M...]", "diffcut (default), autosc, tokencut, maskcut, kmeans, colour, diffseg", OPTION_CUSTOM,
      AT(methods), 0, 0, NULL, eval_parse_methods},
     {0, "sweep", "KEY=V[,V...]...",
-     "score every combination: tau, alpha and k take values and ranges FIRST:LAST:STEP, refine takes on and off; as "
+     "score every combination, in place of --tau, --alpha and --refine: tau, alpha and k take values and ranges "
+     "FIRST:LAST:STEP, refine takes on and off; as "
      "tau=0.3:0.8:0.05,alpha=1,5,10,refine=on,off",
      OPTION_CUSTOM, AT(sweep), 0, 0, NULL, eval_parse_sweep},
     {0, "size", "N", "side of the network's square input; default: the model's", OPTION_UNSIGNED, AT(size), 1, 16384,
@@ -335,7 +336,8 @@ const command command_eval = {
     "refined there) and scores them against its label maps. Each photo's features are computed once and kept; every "
     "setting of --sweep is scored from them. A run that was stopped, even by force, goes on where it was. Photos "
     "that "
-    "fail are named, counted and tried again by the next run.",
+    "fail are named, counted and tried again by the next run. --reference takes the published code's ties, left-over "
+    "segments and mappings of labels too.",
     groups,
     run_eval,
 };

@@ -35,6 +35,9 @@ expect 'roots' segment -o ro
 expect 'roots rose.jpg row.txt' features -o ro
 expect 'context info pull synth verify' model ''
 expect 'verify' model v
+expect 'merge' eval m
+expect 'colour' eval --method c
+expect 'coco-object coco-stuff-27 context' eval --set co
 expect 'f16 f32' model synth --dtype f
 expect 'ssd-1b' model synth --like ss
 expect '--values --variant --verbose' model verify --v
