@@ -651,7 +651,8 @@ DIFFCUT_API void diffcut_dataset_get_info(const diffcut_dataset *dataset, diffcu
 #define DIFFCUT_PATH_SIZE 4096
 
 typedef struct diffcut_dataset_item {
-    const char *name;              /* of the pair within the set, belonging to the data set: "aachen/aachen_0_19" */
+    char
+        name[DIFFCUT_PATH_SIZE]; /* of the pair, unique in the set: the photo's path without what all photos end in */
     char photo[DIFFCUT_PATH_SIZE]; /* neither file need exist: a list may name what was not downloaded */
     char labels[DIFFCUT_PATH_SIZE];
 } diffcut_dataset_item;

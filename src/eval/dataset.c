@@ -262,7 +262,7 @@ diffcut_status diffcut_dataset_get(const diffcut_dataset *dataset, size_t index,
         strlen(dataset->labels) + longest >= sizeof item->labels) {
         return diag_fail(diag, DIFFCUT_ERROR_LIMIT, "%.300s: the path is too long", name);
     }
-    item->name = name;
+    (void)snprintf(item->name, sizeof item->name, "%.*s", (int)stem, name);
     (void)snprintf(item->photo, sizeof item->photo, "%s/%s%s", dataset->photos, name, ending);
     if (dataset->endings && !has_ending) {
         find_ending(item->photo);

@@ -95,8 +95,15 @@ static int compare_stems(const void *a, const void *b, void *text) {
     return strcmp(base + first, base + second);
 }
 
-/* DIFFCUT_ERROR_FORMAT names a name that is there twice. Works on a sorted copy: the list keeps its order. */
-static diffcut_status refuse_doubles(const dataset_names *names, const char *path, diffcut_diagnostics *diag) {
+static bool same_stem(const char *a, const char *b) {
+    const size_t length = dataset_stem_length(a);
+    return dataset_stem_length(b) == length && memcmp(a, b, length) == 0;
+}
+
+/* DIFFCUT_ERROR_FORMAT names a photo that is there twice, where endings are kept also under another ending: both
+ * would share one label map. Works on a sorted copy: the list keeps its order. */
+static diffcut_status refuse_doubles(const dataset_names *names, const char *path, bool endings,
+                                     diffcut_diagnostics *diag) {
     if (names->count == 0) {
         return DIFFCUT_OK;
     }
@@ -106,11 +113,15 @@ static diffcut_status refuse_doubles(const dataset_names *names, const char *pat
         return diag_no_memory(diag, names->count * sizeof *sorted, "the data set's names");
     }
     memcpy(sorted, names->starts, names->count * sizeof *sorted);
-    qsort_r(sorted, names->count, sizeof *sorted, compare_starts, names->text);
+    qsort_r(sorted, names->count, sizeof *sorted, endings ? compare_stems : compare_starts, names->text);
     for (size_t i = 1; i < names->count && status == DIFFCUT_OK; i++) {
-        if (strcmp(names->text + sorted[i - 1], names->text + sorted[i]) == 0) {
-            status = diag_fail(diag, DIFFCUT_ERROR_FORMAT, "%.300s: \"%.100s\" is named twice", path,
-                               names->text + sorted[i]);
+        const char *before = names->text + sorted[i - 1];
+        const char *name = names->text + sorted[i];
+        if (strcmp(before, name) == 0) {
+            status = diag_fail(diag, DIFFCUT_ERROR_FORMAT, "%.300s: \"%.100s\" is named twice", path, name);
+        } else if (endings && same_stem(before, name)) {
+            status = diag_fail(diag, DIFFCUT_ERROR_FORMAT,
+                               "%.300s: \"%.80s\" and \"%.80s\" would share one label map", path, before, name);
         }
     }
     mem_free(sorted);
@@ -189,7 +200,7 @@ diffcut_status dataset_names_read(const char *path, const char *photo_ending, co
         status = diag_fail(diag, DIFFCUT_ERROR_FORMAT, "%.300s: the list is empty", path);
     }
     if (status == DIFFCUT_OK) {
-        status = refuse_doubles(&found, path, diag);
+        status = refuse_doubles(&found, path, photo_ending == NULL, diag);
     }
     diffcut_buffer_free(&file);
     if (status != DIFFCUT_OK) {
@@ -265,20 +276,6 @@ static diffcut_status walk_folder(walk *w, size_t length, unsigned depth) {
     return status;
 }
 
-/* Two photos that differ in their ending only would share a label map. The names are sorted. */
-static diffcut_status refuse_twins(const dataset_names *names, const char *folder, diffcut_diagnostics *diag) {
-    for (size_t i = 1; i < names->count; i++) {
-        const char *before = dataset_names_at(names, i - 1);
-        const char *name = dataset_names_at(names, i);
-        const size_t length = dataset_stem_length(name);
-        if (dataset_stem_length(before) == length && memcmp(before, name, length) == 0) {
-            return diag_fail(diag, DIFFCUT_ERROR_FORMAT, "%.300s: \"%.80s\" and \"%.80s\" would share one label map",
-                             folder, before, name);
-        }
-    }
-    return DIFFCUT_OK;
-}
-
 diffcut_status dataset_names_walk(const char *folder, const char *ending, dataset_names *names,
                                   diffcut_diagnostics *diag) {
     dataset_names found = {0};
@@ -294,9 +291,8 @@ diffcut_status dataset_names_walk(const char *folder, const char *ending, datase
                            ending != NULL ? ending : ".jpg, .jpeg, .png or .webp");
     }
     if (status == DIFFCUT_OK) {
-        qsort_r(found.starts, found.count, sizeof *found.starts, ending == NULL ? compare_stems : compare_starts,
-                found.text);
-        status = ending == NULL ? refuse_twins(&found, folder, diag) : DIFFCUT_OK;
+        qsort_r(found.starts, found.count, sizeof *found.starts, compare_starts, found.text);
+        status = refuse_doubles(&found, folder, ending == NULL, diag);
     }
     if (status != DIFFCUT_OK) {
         dataset_names_free(&found);

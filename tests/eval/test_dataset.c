@@ -156,7 +156,7 @@ static void generic_takes_folders_of_any_names(void **state) {
     put(place, "images/notes.txt", "");
     put(place, "masks/b.png", "");
     expect_count("generic", place, NULL, 2);
-    expect_item("generic", place, NULL, 1, "deep/a.webp", "images/deep/a.webp", "masks/deep/a.png");
+    expect_item("generic", place, NULL, 1, "deep/a", "images/deep/a.webp", "masks/deep/a.png");
     put(place, "list.txt", "deep/a\n");
     char list[128];
     (void)snprintf(list, sizeof list, "%s/list.txt", place);
@@ -164,6 +164,8 @@ static void generic_takes_folders_of_any_names(void **state) {
     expect_item("generic", place, &listed, 0, "deep/a", "images/deep/a.webp", "masks/deep/a.png");
     const diffcut_dataset_settings other = {.labels = "truth"};
     expect_failure("generic", place, &other, DIFFCUT_ERROR_IO, "truth");
+    put(place, "list.txt", "b.jpg\nb.c.jpg\nb.png\n");
+    expect_failure("generic", place, &listed, DIFFCUT_ERROR_FORMAT, "\"b.jpg\" and \"b.png\" would share");
     put(place, "images/b.jpg", "");
     expect_failure("generic", place, NULL, DIFFCUT_ERROR_FORMAT, "would share one label map");
     const diffcut_dataset_settings split = {.split = "val"};
