@@ -10,10 +10,12 @@ _diffcut() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-            segment | features | cut | refine | score | model | bench)
+            segment | features | cut | refine | score | model | similarity | eval | bench)
                 command=$word
                 if [[ $word == model && $((i + 1)) -lt $COMP_CWORD ]]; then
                     command="model ${COMP_WORDS[i + 1]}"
+                elif [[ $word == eval && ${COMP_WORDS[i + 1]} == merge && $((i + 1)) -lt $COMP_CWORD ]]; then
+                    command='eval merge'
                 fi
                 break
                 ;;
@@ -45,7 +47,7 @@ _diffcut() {
             ;;
         --model | -m | --dump | --config) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
         --output | -o)
-            if [[ $command == segment || $command == 'model synth' ]]; then
+            if [[ $command == segment || $command == similarity || $command == 'model synth' ]]; then
                 mapfile -t COMPREPLY < <(compgen -d -- "$cur")
             else
                 mapfile -t COMPREPLY < <(compgen -f -- "$cur")
@@ -53,18 +55,35 @@ _diffcut() {
             return
             ;;
         --variant) mapfile -t COMPREPLY < <(compgen -W 'fp16 bf16 plain' -- "$cur") && return ;;
-        --files-from | --image | -i | --first-stage | --context) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
+        --files-from | --image | -i | --first-stage | --context | --list-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --size) mapfile -t COMPREPLY < <(compgen -W 'native' -- "$cur") && return ;;
         --tau | -t | --alpha | --min-tokens | --timestep | --seed | --average | --hook | --prompt | --iterations | --dilations | --median | \
             --refine-size | --tile | --opacity | --threads | -T | --batch | --max-pixels | --synthetic | --repeat | --revision | \
-            --file | --timeout | --retries | --classes | --values | --background | --ignore | --label-ending | --replicates)
+            --file | --timeout | --retries | --at | -a | --range | --classes | --values | --background | --ignore | --label-ending | --replicates | --limit | --shard | --sweep | --cache-size)
             return
+            ;;
+        --set)
+            mapfile -t COMPREPLY < <(compgen -W 'voc context coco-object coco-stuff-27 cityscapes ade20k generic' -- "$cur")
+            return
+            ;;
+        --method)
+            mapfile -t COMPREPLY < <(compgen -W 'diffcut autosc tokencut maskcut kmeans colour diffseg' -- "$cur")
+            return
+            ;;
+        --split) mapfile -t COMPREPLY < <(compgen -W 'val train' -- "$cur") && return ;;
+        --data | -d | --images | --labels | --cache | --save-predictions)
+            mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return
             ;;
         -n) [[ $command != model* ]] && return ;;
     esac
 
     if [[ $command == model && ${COMP_WORDS[COMP_CWORD - 1]} == model ]]; then
         mapfile -t COMPREPLY < <(compgen -W 'info pull verify context synth' -- "$cur")
+        return
+    fi
+
+    if [[ $command == eval && ${COMP_WORDS[COMP_CWORD - 1]} == eval && $cur != -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W 'merge' -- "$cur")
         return
     fi
 
@@ -94,6 +113,17 @@ _diffcut() {
             'model verify') options="--json --values $opening $says" ;;
             'model context') options="--output --force --prompt $opening --threads $says" ;;
             'model synth') options="--like --output --seed --dtype --dry-run --force $says" ;;
+            similarity)
+                options="--at --output --npy --range --opacity --no-legend --force $input $features --model $opening
+                    --threads $says"
+                ;;
+            eval)
+                options="--set --data --list --split --list-file --limit --shard --images --labels --classes --ignore
+                    --background --label-values --max-pixels --method --sweep --size $cut --refine --no-refine
+                    --full-resolution --boundary --coherence --replicates --output --force --save-predictions --json
+                    --cache --cache-size --no-cache $features --model $opening --threads $says"
+                ;;
+            'eval merge') options="--output --force --coherence --json $says" ;;
             bench)
                 options="--synthetic --repeat --operations --json $input $features $cut --refine --no-refine $refinement --model
                     $opening --threads $says"
@@ -107,7 +137,7 @@ _diffcut() {
     mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     if [[ -z $command ]]; then
         local commands
-        mapfile -t commands < <(compgen -W 'segment features cut refine score model bench' -- "$cur")
+        mapfile -t commands < <(compgen -W 'segment features cut refine score model similarity eval bench' -- "$cur")
         COMPREPLY+=("${commands[@]}")
     fi
 }

@@ -151,3 +151,18 @@ void json_real(text *t, double value, int digits) {
         text_add(t, "null");
     }
 }
+
+void html_string(text *t, const char *value) {
+    const unsigned char *s = (const unsigned char *)value;
+    while (*s != 0) {
+        const size_t length = utf8_length(s);
+        if (length == 0 || *s < 0x20 || *s == 0x7F || (*s == 0xC2 && s[1] < 0xA0)) { /* C0, DEL, C1 */
+            text_add(t, "\xEF\xBF\xBD");
+        } else if (*s == '<' || *s == '>' || *s == '&' || *s == '"' || *s == '\'') {
+            text_print(t, "&#%d;", *s);
+        } else {
+            text_add_bytes(t, s, length);
+        }
+        s += length > 0 ? length : 1;
+    }
+}

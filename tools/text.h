@@ -1,5 +1,5 @@
 /*
- * text.h - a string that grows, and JSON written into it.
+ * text.h - a string that grows, and JSON and HTML written into it.
  *
  * Out of memory is remembered in `failed` and checked once, where the text is used. Called by everything in tools/
  * that builds a path, a message or a file of text.
@@ -35,5 +35,9 @@ void json_string(text *t, const char *value);
 /* A JSON number with `digits` significant digits; null where there is no such number (NaN, infinity). */
 void json_real(text *t, double value, int digits);
 bool json_is_utf8(const char *value);
+
+/* Text for HTML and XML, between tags or inside a quoted attribute, harmless for any bytes: markup is escaped, what
+ * is not UTF-8 and control characters become U+FFFD. */
+void html_string(text *t, const char *value);
 
 #endif

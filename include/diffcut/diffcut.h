@@ -606,6 +606,118 @@ DIFFCUT_API diffcut_status diffcut_session_plan(diffcut_session *session, const 
  * a second. */
 DIFFCUT_API diffcut_status diffcut_session_peak(diffcut_session *session, double *flops);
 
+/* ------------------------------------------------------------------------------------------------- data sets
+ * Photos with ground truth, found in the layouts of the data sets' own downloads. */
+
+typedef struct diffcut_dataset diffcut_dataset;
+
+typedef struct diffcut_dataset_settings {
+    const char *split;  /* "val", "train", ...; NULL: "val". "generic" has none and takes NULL only */
+    const char *list;   /* a file of names, one a line, in place of the set's own list; NULL: the set's own, and where
+                           it has none all photos of the split */
+    const char *images; /* "generic": the folder of photos, below the set's folder or absolute; NULL: "images" */
+    const char *labels; /* "generic": that of the label PNGs; NULL: "labels", "annotations" or "masks" */
+} diffcut_dataset_settings;
+
+DIFFCUT_API void diffcut_dataset_settings_init(diffcut_dataset_settings *settings);
+
+/* What is known of a set before it is looked for. Strings are static. */
+typedef struct diffcut_dataset_kind {
+    const char *name;     /* "voc", "context", "coco-object", "coco-stuff-27", "cityscapes", "ade20k", "generic" */
+    const char *title;    /* "PASCAL VOC 2012" */
+    const char *protocol; /* its diffcut_protocol_open name */
+    const char *layout;   /* what is looked for, in a line */
+} diffcut_dataset_kind;
+
+/* The index-th kind; false past the last, kind then being as it was. */
+DIFFCUT_API bool diffcut_dataset_kind_at(size_t index, diffcut_dataset_kind *kind);
+
+/* Finds a set below a folder, which may be the download's own or the one above it, and lists its photos: in the
+ * list's order, or sorted by name where folders are walked. Memory: the names. DIFFCUT_ERROR_ARGUMENT: no such set.
+ * DIFFCUT_ERROR_IO: its folders are not there (the message has the places looked at) or cannot be read.
+ * DIFFCUT_ERROR_FORMAT: an empty list, a name that is listed twice or leaves the folder, two photos of one name.
+ * settings may be NULL. */
+DIFFCUT_API diffcut_status diffcut_dataset_open(const char *name, const char *folder,
+                                                const diffcut_dataset_settings *settings, diffcut_dataset **out,
+                                                diffcut_diagnostics *diagnostics);
+/* NULL is allowed. */
+DIFFCUT_API void diffcut_dataset_close(diffcut_dataset *dataset);
+
+/* What was found. Strings belong to the data set. */
+typedef struct diffcut_dataset_info {
+    const char *name, *title, *protocol;
+    const char *split;  /* "" for "generic" */
+    const char *photos; /* folder */
+    const char *labels; /* folder */
+    const char *list;   /* file; "" where the folder of photos was walked */
+    size_t count;       /* photos */
+} diffcut_dataset_info;
+
+DIFFCUT_API void diffcut_dataset_get_info(const diffcut_dataset *dataset, diffcut_dataset_info *info);
+
+#define DIFFCUT_PATH_SIZE 4096
+
+typedef struct diffcut_dataset_item {
+    char
+        name[DIFFCUT_PATH_SIZE]; /* of the pair, unique in the set: the photo's path without what all photos end in */
+    char photo[DIFFCUT_PATH_SIZE]; /* neither file need exist: a list may name what was not downloaded */
+    char labels[DIFFCUT_PATH_SIZE];
+} diffcut_dataset_item;
+
+/* The index-th pair, index < count. Thread-safe. */
+DIFFCUT_API diffcut_status diffcut_dataset_get(const diffcut_dataset *dataset, size_t index,
+                                               diffcut_dataset_item *item, diffcut_diagnostics *diagnostics);
+
+/* ------------------------------------------------------------------------------------------------- features cache
+ * Features on disk, found by what they were computed from. Any number of processes may share a folder. */
+
+#define DIFFCUT_FINGERPRINT_SIZE 65 /* 64 hexadecimal digits and NUL */
+
+/* What a model computes with, as one number: SHA-256 over its configurations, backend, precision, and its tensors'
+ * names, types, shapes and values (of more than 64 MiB of weights, blocks spread over each tensor). Equal files give
+ * equal fingerprints wherever they lie. */
+DIFFCUT_API diffcut_status diffcut_model_fingerprint(const diffcut_model *model,
+                                                     char fingerprint[DIFFCUT_FINGERPRINT_SIZE],
+                                                     diffcut_diagnostics *diagnostics);
+
+typedef struct diffcut_cache_key {
+    uint8_t bytes[32];
+} diffcut_cache_key;
+
+/* The key of a photo's features: SHA-256 over the version of the library, the fingerprint, every field of the
+ * settings that features depend on (size, resample, timesteps, noise, seed, average, hook, prompt, tile), the photo's
+ * bytes and a word on how it was prepared (cropped, ...; NULL is ""). */
+DIFFCUT_API diffcut_status diffcut_cache_key_make(const char *fingerprint, const diffcut_settings *settings,
+                                                  const void *photo, size_t size, const char *preparation,
+                                                  diffcut_cache_key *out, diffcut_diagnostics *diagnostics);
+
+typedef struct diffcut_cache diffcut_cache;
+
+/* Opens a folder, which is made if missing. max_bytes: when a new entry takes the sum of sizes over it, those used
+ * longest ago are removed; 0: no limit. One thread uses a cache at a time. */
+DIFFCUT_API diffcut_status diffcut_cache_open(const char *folder, uint64_t max_bytes, diffcut_cache **out,
+                                              diffcut_diagnostics *diagnostics);
+DIFFCUT_API void diffcut_cache_close(diffcut_cache *cache);
+
+/* Looks an entry up: *out is NULL when there is none. An entry that is truncated, altered or of another key is
+ * removed and counts as none. DIFFCUT_ERROR_MEMORY is the only failure besides wrong arguments. */
+DIFFCUT_API diffcut_status diffcut_cache_get(diffcut_cache *cache, const diffcut_cache_key *key,
+                                             diffcut_features **out, diffcut_diagnostics *diagnostics);
+
+/* Keeps features. Entries appear whole or not at all. DIFFCUT_ERROR_IO, as on a full disk, harms nothing but this
+ * entry; one that is larger than the limit is DIFFCUT_ERROR_LIMIT. */
+DIFFCUT_API diffcut_status diffcut_cache_put(diffcut_cache *cache, const diffcut_cache_key *key,
+                                             const diffcut_features *features, diffcut_diagnostics *diagnostics);
+
+typedef struct diffcut_cache_stats {
+    uint64_t hits, misses; /* of diffcut_cache_get; a damaged entry is a miss */
+    uint64_t damaged;      /* removed because of what was in them */
+    uint64_t stored, evicted;
+    uint64_t bytes; /* of all entries, as far as this process knows */
+} diffcut_cache_stats;
+
+DIFFCUT_API void diffcut_cache_get_stats(const diffcut_cache *cache, diffcut_cache_stats *stats);
+
 /* ------------------------------------------------------------------------------------------------- steps */
 
 /* The UNet encoder's features of a photo. Uses the settings' size fields, resample, timesteps, noise, seed, average,
@@ -1000,6 +1112,95 @@ typedef struct diffcut_score_report {
 DIFFCUT_API diffcut_status diffcut_score_report_make(const diffcut_score *score, diffcut_score_report *out,
                                                      diffcut_diagnostics *diagnostics);
 DIFFCUT_API void diffcut_score_report_free(diffcut_score_report *report);
+
+/* ------------------------------------------------------------------------------------------------- similarity
+ * How alike patches are by their features: cosine similarity, -1 .. 1. The UNet's own features or any others. */
+
+/* Similarity of one token (y * width + x) of `features` to every token of `other`, which may be `features` itself:
+ * out[0 .. height * width - 1] of `other`, row-major. Both have as many channels. A token whose features are all 0
+ * is like nothing: 0. */
+DIFFCUT_API diffcut_status diffcut_similarity(const diffcut_features *features, uint32_t token,
+                                              const diffcut_features *other, float *out,
+                                              diffcut_diagnostics *diagnostics);
+
+typedef struct diffcut_heatmap_settings {
+    float low, high;        /* values of the colour map's two ends; those beyond take an end's colour. Both 0
+                               (default): the least and the largest of the values */
+    float opacity;          /* 0 .. 1 of the colours over the photo, which is shown in grey; default 0.7 */
+    bool legend;            /* a strip below the photo with the colour map and its values; default true */
+    int64_t mark_x, mark_y; /* a pixel of the photo to mark by a ring; below 0 (default): none */
+} diffcut_heatmap_settings;
+
+DIFFCUT_API void diffcut_heatmap_settings_init(diffcut_heatmap_settings *settings);
+
+/* The colour map: 0 .. 1 (what is beyond is clamped, NaN is grey) from dark violet over green to light yellow, of
+ * lightness that rises evenly. */
+DIFFCUT_API void diffcut_heat_color(float value, uint8_t rgb[3]);
+
+/* RGB PNG of the photo under the values (height x width of any size, finite, brought to the photo's size bilinearly),
+ * of the photo's size plus, where asked for, the legend below. settings may be NULL. */
+DIFFCUT_API diffcut_status diffcut_encode_heatmap_png(const diffcut_image *image, const float *values, uint32_t width,
+                                                      uint32_t height, const diffcut_heatmap_settings *settings,
+                                                      diffcut_buffer *out, diffcut_diagnostics *diagnostics);
+
+/* ------------------------------------------------------------------------------------------------- coherence
+ * Whether like features mean like things: over pairs of tokens, "both of one class" is told from "of two" by their
+ * cosine similarity. Similarities are counted in bins, so that memory stays the same for any number of photos and
+ * counts merge exactly in any order. */
+
+typedef struct diffcut_coherence diffcut_coherence;
+
+typedef struct diffcut_coherence_settings {
+    uint32_t bins;       /* 2 .. 1048576 equal ones over -1 .. 1; default 4000: 0.0005 wide */
+    uint32_t classes;    /* > 0: labels from here on are ignored, tokens that lie mostly on such count for nothing.
+                            Must be set */
+    uint32_t max_tokens; /* 2 .. 16384: of a photo with more tokens that count, these many are drawn, the same in
+                           every run, and all their pairs are counted; default 1024: 523776 pairs */
+    uint64_t seed;       /* of that draw, together with the photo's labels; default 0 */
+} diffcut_coherence_settings;
+
+DIFFCUT_API void diffcut_coherence_settings_init(diffcut_coherence_settings *settings);
+DIFFCUT_API diffcut_status diffcut_coherence_create(const diffcut_coherence_settings *settings,
+                                                    diffcut_coherence **out, diffcut_diagnostics *diagnostics);
+DIFFCUT_API void diffcut_coherence_free(diffcut_coherence *coherence);
+
+/* Adds a photo's pairs of tokens. truth covers the same photo at any size of at least the grid's; a token's class is
+ * the one that most of its pixels have (the lowest on ties). threads as in a session; the counts do not depend on it.
+ */
+DIFFCUT_API diffcut_status diffcut_coherence_add(diffcut_coherence *coherence, const diffcut_features *features,
+                                                 const diffcut_labels *truth, uint32_t threads,
+                                                 diffcut_diagnostics *diagnostics);
+
+/* Adds the counts of another with the same settings. */
+DIFFCUT_API diffcut_status diffcut_coherence_merge(diffcut_coherence *into, const diffcut_coherence *from,
+                                                   diffcut_diagnostics *diagnostics);
+
+typedef struct diffcut_coherence_report {
+    uint64_t photos;             /* added */
+    uint64_t positive, negative; /* pairs of one class, and of two */
+    double auc;       /* area under the ROC curve; pairs in one bin count half. NaN when there are none of a kind */
+    double auc_error; /* how far, at most, it is from that of the unbinned similarities */
+    double bin_width; /* 2 / bins */
+} diffcut_coherence_report;
+
+DIFFCUT_API void diffcut_coherence_get_report(const diffcut_coherence *coherence, diffcut_coherence_report *out);
+
+/* One end of a bin. Pairs at or above the threshold are called positive. */
+typedef struct diffcut_roc_point {
+    double threshold;
+    double false_positive, true_positive; /* rates; 0 where there are no pairs of the kind */
+} diffcut_roc_point;
+
+/* The curve from (0, 0) to (1, 1), without points that lie on the line between their neighbours' ends in empty bins:
+ * the first min(room, *count) go to points, which may be NULL. */
+DIFFCUT_API void diffcut_coherence_curve(const diffcut_coherence *coherence, diffcut_roc_point *points, size_t room,
+                                         size_t *count);
+
+/* The counts as JSON, and back. */
+DIFFCUT_API diffcut_status diffcut_coherence_save(const diffcut_coherence *coherence, diffcut_buffer *out,
+                                                  diffcut_diagnostics *diagnostics);
+DIFFCUT_API diffcut_status diffcut_coherence_load(const void *data, size_t size, const char *name,
+                                                  diffcut_coherence **out, diffcut_diagnostics *diagnostics);
 
 #ifdef __cplusplus
 }

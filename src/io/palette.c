@@ -52,10 +52,8 @@ static uint8_t linear_to_srgb8(double linear) {
     return (uint8_t)lround(value * 255);
 }
 
-void diffcut_color(uint32_t label, uint8_t rgb[3]) {
-    double hue = fmod(HUE_OF_LABEL_0 + label * R2_FIRST, 1.0) * TWO_PI;
-    double lightness = LIGHTNESS_LOW + LIGHTNESS_SPAN * fmod(LIGHTNESS_OF_LABEL_0 + label * R2_SECOND, 1.0);
-    double chroma = CHROMA;
+void palette_oklch(double lightness, double chroma, double turn, uint8_t rgb[3]) {
+    const double hue = turn * TWO_PI;
     double linear[3];
     while (!oklab_to_linear(lightness, chroma * cos(hue), chroma * sin(hue), linear)) {
         chroma *= CHROMA_STEP; /* ends: grey of a lightness between 0 and 1 can be shown */
@@ -63,6 +61,11 @@ void diffcut_color(uint32_t label, uint8_t rgb[3]) {
     for (int c = 0; c < 3; c++) {
         rgb[c] = linear_to_srgb8(linear[c]);
     }
+}
+
+void diffcut_color(uint32_t label, uint8_t rgb[3]) {
+    const double lightness = LIGHTNESS_LOW + LIGHTNESS_SPAN * fmod(LIGHTNESS_OF_LABEL_0 + label * R2_SECOND, 1.0);
+    palette_oklch(lightness, CHROMA, fmod(HUE_OF_LABEL_0 + label * R2_FIRST, 1.0), rgb);
 }
 
 uint8_t *palette_colors(uint32_t count, diffcut_diagnostics *diag) {

@@ -25,6 +25,8 @@ expect() { # expect "WORD WORD" ...: as above
 touch rose.jpg row.txt
 mkdir roots
 expect 'segment' seg
+expect 'similarity' sim
+expect '--range --resample' similarity --r
 expect 'cut' cu
 expect 'rose.jpg' rose
 expect 'rose.jpg' segment rose
@@ -33,6 +35,9 @@ expect 'roots' segment -o ro
 expect 'roots rose.jpg row.txt' features -o ro
 expect 'context info pull synth verify' model ''
 expect 'verify' model v
+expect 'merge' eval m
+expect 'colour' eval --method c
+expect 'coco-object coco-stuff-27 context' eval --set co
 expect 'f16 f32' model synth --dtype f
 expect 'ssd-1b' model synth --like ss
 expect '--values --variant --verbose' model verify --v
@@ -52,7 +57,7 @@ expect 'bf16' segment --precision b
 expect 'coco' segment --outputs c
 expect '' segment --tau ''
 
-for name in segment features cut refine score 'model info' 'model pull' 'model verify' 'model context' 'model synth' bench; do
+for name in segment features cut refine score 'model info' 'model pull' 'model verify' 'model context' 'model synth' similarity eval 'eval merge' bench; do
     # shellcheck disable=SC2086 # words
     run $name --help
     grep -oE '^  (-.,|   ) --[a-z-]+' "$kept/out" | grep -oE -- '--[a-z-]+' | sort >"$kept/expected"
