@@ -2,10 +2,10 @@
  * bench_ops.c - the operations that the networks spend their time in: time, GFLOP/s, and the share of the machine's
  * matrix-product peak, measured in the same run.
  *
- *   bench_ops [tiny|ssd1b]    one network's shapes; both without an argument
+ *   bench_ops [tiny|ssd1b|vae]    one network's shapes; all without an argument
  *
- * tiny: the embedded model at 512 x 512; ssd1b: SSD-1B's UNet encoder at 1024 x 1024. OMP_NUM_THREADS sets the
- * threads.
+ * tiny: the embedded model at 512 x 512; ssd1b: SSD-1B's UNet encoder and vae: SDXL's first stage at 1024 x 1024.
+ * OMP_NUM_THREADS sets the threads.
  */
 #include "backend/fixture.h"
 
@@ -70,6 +70,14 @@ static const op_case ssd1b[] = {
     LAYER_NORM(1024, 1280),
 };
 
+static const op_case vae[] = {
+    CONV(1024, 3, 128, 3, 1),        CONV(1024, 128, 128, 3, 1), CONV(1024, 128, 128, 3, 2),
+    CONV(512, 128, 256, 3, 1),       CONV(512, 128, 256, 1, 1),  CONV(512, 256, 256, 3, 1),
+    CONV(512, 256, 256, 3, 2),       CONV(256, 256, 512, 3, 1),  CONV(256, 512, 512, 3, 1),
+    CONV(256, 512, 512, 3, 2),       CONV(128, 512, 512, 3, 1),  CONV(128, 512, 8, 3, 1),
+    ATTENTION(16384, 512, 1, 16384), GROUP_NORM(1024, 128),      GROUP_NORM(256, 512),
+};
+
 /* The best of the shapes that suit a product: what the others are measured by. */
 static double peak_flops(side *s) {
     static const op_case squares[] = {LINEAR(1024, 1024, 1024, .weight_type = DTYPE_F32),
@@ -108,6 +116,9 @@ int main(int argc, char **argv) {
     }
     if (network == NULL || strcmp(network, "ssd1b") == 0) {
         bench_network(&s, "SSD-1B's UNet encoder, 1024 x 1024", ssd1b, sizeof ssd1b / sizeof ssd1b[0], peak);
+    }
+    if (network == NULL || strcmp(network, "vae") == 0) {
+        bench_network(&s, "SDXL's first stage, 1024 x 1024", vae, sizeof vae / sizeof vae[0], peak);
     }
     side_close(&s);
     return 0;

@@ -10,7 +10,7 @@ _diffcut() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-            segment | features | cut | refine | model | similarity | bench)
+            segment | features | cut | refine | score | model | similarity | eval | bench)
                 command=$word
                 if [[ $word == model && $((i + 1)) -lt $COMP_CWORD ]]; then
                     command="model ${COMP_WORDS[i + 1]}"
@@ -29,10 +29,16 @@ _diffcut() {
         --resample) mapfile -t COMPREPLY < <(compgen -W 'antialias bilinear' -- "$cur") && return ;;
         --noise) mapfile -t COMPREPLY < <(compgen -W 'cpu cuda' -- "$cur") && return ;;
         --format) mapfile -t COMPREPLY < <(compgen -W 'npy safetensors' -- "$cur") && return ;;
+        --protocol | -p)
+            mapfile -t COMPREPLY < <(compgen -W 'voc context coco-object coco-stuff-27 cityscapes ade20k generic' -- "$cur")
+            return
+            ;;
+        --label-values) mapfile -t COMPREPLY < <(compgen -W 'dataset from-zero from-one detail' -- "$cur") && return ;;
         --eigen) mapfile -t COMPREPLY < <(compgen -W 'auto dense' -- "$cur") && return ;;
         --like) mapfile -t COMPREPLY < <(compgen -d -W 'ssd-1b vega sd1 sd2 sdxl-base' -- "$cur") && return ;;
         --dtype) mapfile -t COMPREPLY < <(compgen -W 'f16 bf16 f32' -- "$cur") && return ;;
         --backend) mapfile -t COMPREPLY < <(compgen -W 'cpu ref' -- "$cur") && return ;;
+        --precision) mapfile -t COMPREPLY < <(compgen -W 'auto f32 bf16' -- "$cur") && return ;;
         --outputs)
             mapfile -t COMPREPLY < <(compgen -W 'labels overlay json coco npy features' -- "$cur")
             return
@@ -50,8 +56,8 @@ _diffcut() {
         --files-from | --image | -i | --first-stage | --context) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --size) mapfile -t COMPREPLY < <(compgen -W 'native' -- "$cur") && return ;;
         --tau | -t | --alpha | --min-tokens | --timestep | --seed | --average | --hook | --prompt | --iterations | --dilations | --median | \
-            --refine-size | --tile | --opacity | --threads | -T | --max-pixels | --synthetic | --repeat | --revision | \
-            --file | --timeout | --retries | --at | -a | --range)
+            --refine-size | --tile | --opacity | --threads | -T | --batch | --max-pixels | --synthetic | --repeat | --revision | \
+            --file | --timeout | --retries | --at | -a | --range | --classes | --values | --background | --ignore | --label-ending | --replicates)
             return
             ;;
         -n) [[ $command != model* ]] && return ;;
@@ -65,7 +71,7 @@ _diffcut() {
     if [[ $cur == -* ]]; then
         local says='--quiet --verbose --help'
         local input='--size --square --resample --tile --max-pixels'
-        local opening='--variant --config --first-stage --context --backend'
+        local opening='--variant --config --first-stage --context --backend --precision'
         local features='--timestep --noise --seed --average --hook --prompt'
         local cut='--tau --alpha --min-tokens --reference --eigen'
         local refinement='--iterations --dilations --median --refine-size'
@@ -74,11 +80,15 @@ _diffcut() {
             segment)
                 options="--files-from --null --output --outputs --coco --npy --features-npy --opacity --no-boundaries
                     --full-names --force --dump --json $input $features $cut --refine --no-refine $refinement
-                    --model $opening --threads $says"
+                    --model $opening --threads --batch $says"
                 ;;
             features) options="--output --format --force $input $features --model $opening --threads $says" ;;
             cut) options="--output --image --force --max-pixels $cut --threads $says" ;;
             refine) options="--output --force --max-pixels $refinement --threads $says" ;;
+            score)
+                options="--protocol --label-values --classes --values --background --ignore --reference --label-ending
+                    --full-resolution --boundary --replicates --json $says"
+                ;;
             'model info') options="--json --hooks $opening $says" ;;
             'model pull') options="--revision --variant --file --dry-run --json --timeout --retries $says" ;;
             'model verify') options="--json --values $opening $says" ;;
@@ -89,7 +99,7 @@ _diffcut() {
                     --threads $says"
                 ;;
             bench)
-                options="--synthetic --repeat --json $input $features $cut --refine --no-refine $refinement --model
+                options="--synthetic --repeat --operations --json $input $features $cut --refine --no-refine $refinement --model
                     $opening --threads $says"
                 ;;
             *) options='--help --version' ;;
@@ -101,7 +111,7 @@ _diffcut() {
     mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     if [[ -z $command ]]; then
         local commands
-        mapfile -t commands < <(compgen -W 'segment features cut refine model similarity bench' -- "$cur")
+        mapfile -t commands < <(compgen -W 'segment features cut refine score model similarity eval bench' -- "$cur")
         COMPREPLY+=("${commands[@]}")
     fi
 }

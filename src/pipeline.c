@@ -8,6 +8,7 @@
 #include "io/resize.h"
 #include "model/model.h"
 #include "nn/encode.h"
+#include "nn/peak.h"
 #include "segment/concepts.h"
 #include "segment/features.h"
 #include "segment/labels.h"
@@ -17,6 +18,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 /* ------------------------------------------------------------------------------------------------- arguments */
 
@@ -109,17 +111,20 @@ static diffcut_status choose_input(const work *w, const diffcut_model *model, co
     return DIFFCUT_OK;
 }
 
-static diffcut_status prepare_input(const work *w, const diffcut_model *model, const diffcut_image *image,
-                                    const diffcut_settings *settings, network_input *in) {
-    diffcut_status status = choose_input(w, model, image, settings, in);
-    if (status != DIFFCUT_OK) {
-        return status;
-    }
+/* The photo at the size that was chosen. */
+static diffcut_status resize_input(const work *w, const diffcut_image *image, const diffcut_settings *settings,
+                                   network_input *in) {
     in->pixels = mem_array((size_t)in->width * in->height, 3 * sizeof *in->pixels);
     if (in->pixels == NULL) {
         return diag_no_memory(w->diag, (size_t)in->width * in->height * 3 * sizeof *in->pixels, "the resized photo");
     }
     return resize_image(w, image, in->width, in->height, settings->resample, in->pixels);
+}
+
+static diffcut_status prepare_input(const work *w, const diffcut_model *model, const diffcut_image *image,
+                                    const diffcut_settings *settings, network_input *in) {
+    diffcut_status status = choose_input(w, model, image, settings, in);
+    return status == DIFFCUT_OK ? resize_input(w, image, settings, in) : status;
 }
 
 static diffcut_status compute_features(const work *w, const diffcut_session *session, const diffcut_image *image,
@@ -140,6 +145,123 @@ static diffcut_status compute_features(const work *w, const diffcut_session *ses
     }
     mem_free(features);
     mem_free(in.pixels);
+    return status;
+}
+
+/* A photo of a batch. */
+typedef struct batch_photo {
+    const diffcut_image *image;
+    network_input in;
+    diffcut_features *features;
+} batch_photo;
+
+/* Photos first .. of one input size, next to each other from `first` on: their count. Those of other sizes keep their
+ * order behind them. places[i] is the photo that comes i-th. */
+static uint32_t gather_group(const batch_photo *photos, size_t *places, size_t first, size_t count) {
+    const network_input *size = &photos[places[first]].in;
+    size_t group = 1;
+    for (size_t i = first + 1; i < count; i++) {
+        const network_input *other = &photos[places[i]].in;
+        if (other->width == size->width && other->height == size->height) {
+            size_t place = places[i];
+            memmove(&places[first + group + 1], &places[first + group], (i - first - group) * sizeof *places);
+            places[first + group++] = place;
+        }
+    }
+    return (uint32_t)group; /* at most DIFFCUT_MAX_BATCH */
+}
+
+/* The features of photos of one size, together. */
+static diffcut_status compute_group(const work *w, const diffcut_session *session, batch_photo *photos,
+                                    const size_t *places, uint32_t count, const diffcut_settings *settings) {
+    const float *pixels[DIFFCUT_MAX_BATCH];
+    unet_features made[DIFFCUT_MAX_BATCH];
+    const network_input *size = &photos[places[0]].in;
+    diffcut_status status = DIFFCUT_OK;
+    for (uint32_t i = 0; i < count && status == DIFFCUT_OK; i++) {
+        batch_photo *photo = &photos[places[i]];
+        status = resize_input(w, photo->image, settings, &photo->in);
+        pixels[i] = photo->in.pixels;
+    }
+    if (status == DIFFCUT_OK) {
+        status = encode_features_batch(session->model, session->stream, w, pixels, count, size->height, size->width,
+                                       settings, made);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        batch_photo *photo = &photos[places[i]];
+        if (status == DIFFCUT_OK) {
+            *photo->features = (diffcut_features){made[i].h, made[i].w, made[i].c, made[i].data};
+        }
+        mem_free(photo->in.pixels);
+        photo->in.pixels = NULL;
+    }
+    return status;
+}
+
+static diffcut_status compute_groups(const work *w, const diffcut_session *session, batch_photo *photos, size_t count,
+                                     const diffcut_settings *settings) {
+    size_t places[DIFFCUT_MAX_BATCH];
+    for (size_t i = 0; i < count; i++) {
+        places[i] = i;
+        photos[i].features = mem_array_zero(1, sizeof *photos[i].features);
+        if (photos[i].features == NULL) {
+            return diag_no_memory(w->diag, sizeof *photos[i].features, "features");
+        }
+        diffcut_status status = choose_input(w, session->model, photos[i].image, settings, &photos[i].in);
+        if (status != DIFFCUT_OK) {
+            return status;
+        }
+    }
+    for (size_t first = 0; first < count;) {
+        uint32_t group = gather_group(photos, places, first, count);
+        work part = work_part(w, (double)first / (double)count, (double)(first + group) / (double)count);
+        diffcut_status status = compute_group(&part, session, photos, places + first, group, settings);
+        if (status != DIFFCUT_OK) {
+            return status;
+        }
+        first += group;
+    }
+    return DIFFCUT_OK;
+}
+
+static diffcut_status compute_batch(const work *w, const diffcut_session *session, const diffcut_image *const *images,
+                                    size_t count, const diffcut_settings *settings, diffcut_features **out) {
+    batch_photo *photos = mem_array_zero(count, sizeof *photos);
+    if (photos == NULL) {
+        return diag_no_memory(w->diag, count * sizeof *photos, "a batch");
+    }
+    for (size_t i = 0; i < count; i++) {
+        photos[i].image = images[i];
+    }
+    diffcut_status status = compute_groups(w, session, photos, count, settings);
+    for (size_t i = 0; i < count; i++) {
+        if (status == DIFFCUT_OK) {
+            out[i] = photos[i].features;
+        } else {
+            diffcut_features_free(photos[i].features);
+        }
+    }
+    mem_free(photos);
+    return status;
+}
+
+/* Dumps have no photo's name on them: in order, one photo after the other. */
+static diffcut_status compute_one_by_one(const work *w, const diffcut_session *session,
+                                         const diffcut_image *const *images, size_t count,
+                                         const diffcut_settings *settings, diffcut_features **out) {
+    diffcut_features *made[DIFFCUT_MAX_BATCH] = {NULL};
+    diffcut_status status = DIFFCUT_OK;
+    for (size_t i = 0; i < count && status == DIFFCUT_OK; i++) {
+        work part = work_part(w, (double)i / (double)count, (double)(i + 1) / (double)count);
+        status = compute_features(&part, session, images[i], settings, &made[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (status == DIFFCUT_OK) {
+            out[i] = made[i];
+        } else {
+            diffcut_features_free(made[i]);
+        }
+    }
     return status;
 }
 
@@ -228,6 +350,28 @@ diffcut_status diffcut_features_compute(diffcut_session *session, const diffcut_
     return session_end(&w, status);
 }
 
+diffcut_status diffcut_features_compute_batch(diffcut_session *session, const diffcut_image *const *images,
+                                              size_t count, const diffcut_settings *settings,
+                                              diffcut_features **out) {
+    if (session == NULL) {
+        return DIFFCUT_ERROR_ARGUMENT;
+    }
+    work w = session_begin(session, DIFFCUT_STAGE_FEATURES);
+    diffcut_status status = DIFFCUT_OK;
+    if (images == NULL || count == 0 || count > DIFFCUT_MAX_BATCH) {
+        status = diag_fail(w.diag, DIFFCUT_ERROR_ARGUMENT, "a batch of %zu images; 1 .. %d can be given",
+                           images != NULL ? count : 0, DIFFCUT_MAX_BATCH);
+    }
+    for (size_t i = 0; i < count && status == DIFFCUT_OK; i++) {
+        status = check_features_call(session, images[i], settings, out, w.diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = count > 1 && !work_dumps(&w) ? compute_batch(&w, session, images, count, settings, out)
+                                              : compute_one_by_one(&w, session, images, count, settings, out);
+    }
+    return session_end(&w, status);
+}
+
 diffcut_status diffcut_features_compute_parts(diffcut_session *session, const diffcut_image *image,
                                               const diffcut_settings *settings, diffcut_features_part **out,
                                               size_t *count) {
@@ -272,6 +416,22 @@ diffcut_status diffcut_context_save(diffcut_session *session, const char *prompt
     }
     if (status == DIFFCUT_OK) {
         status = save_context(&w, session, prompt, out);
+    }
+    return session_end(&w, status);
+}
+
+diffcut_status diffcut_session_peak(diffcut_session *session, double *flops) {
+    if (session == NULL) {
+        return DIFFCUT_ERROR_ARGUMENT;
+    }
+    work w = session_begin(session, DIFFCUT_STAGE_FEATURES);
+    w.seconds = NULL; /* no photo's time */
+    diffcut_status status = check_output(flops, w.diag);
+    if (status == DIFFCUT_OK && session->model == NULL) {
+        status = diag_fail(w.diag, DIFFCUT_ERROR_ARGUMENT, "the session was opened without a model");
+    }
+    if (status == DIFFCUT_OK) {
+        status = peak_measure(session->model->backend, session->stream, &w, flops);
     }
     return session_end(&w, status);
 }

@@ -87,7 +87,9 @@ work session_begin(diffcut_session *session, diffcut_stage stage) {
               .progress = session->settings.progress,
               .progress_user = session->settings.progress_user,
               .dump = session->settings.dump,
-              .dump_user = session->settings.dump_user};
+              .dump_user = session->settings.dump_user,
+              .operation = session->settings.operation,
+              .operation_user = session->settings.operation_user};
     return w;
 }
 

@@ -16,6 +16,7 @@
 #include "commands.h"
 #include "engine.h"
 #include "interrupt.h"
+#include "operations.h"
 #include "photo.h"
 #include "progress.h"
 #include "values.h"
@@ -29,6 +30,7 @@ typedef struct bench_options {
     console says;
     bench_size synthetic;
     uint32_t repeat;
+    bool each;
     bool json;
 } bench_options;
 
@@ -49,6 +51,8 @@ static const option bench_rows[] = {
      AT(synthetic), 0, 0, NULL, parse_synthetic},
     {'n', "repeat", "N", "1 .. 10000 counted runs after the first; default 5", OPTION_UNSIGNED, AT(repeat), 1, 10000,
      NULL, NULL},
+    {0, "operations", NULL, "a row for every shape of the networks' operations, not only for every kind", OPTION_SET,
+     AT(each), 0, 0, NULL, NULL},
     {0, "json", NULL, "as one JSON object", OPTION_SET, AT(json), 0, 0, NULL, NULL},
     {0},
 };
@@ -96,6 +100,8 @@ typedef struct bench_run {
     double first_kernel;     /* when the network's first layer was done, on the same; 0: not yet */
     double first[ROW_COUNT]; /* seconds */
     double *times;           /* [repeat][ROW_COUNT] seconds */
+    operations done;         /* the networks', of the counted runs */
+    double peak;             /* operations a second */
 } bench_run;
 
 /* ------------------------------------------------------------------------------------------------- start-up */
@@ -273,15 +279,15 @@ static void add_threads(const bench_options *o, text *out) {
     text_print(out, " on %d processors", processors());
 }
 
-static void report_people(const bench_run *b, double *column, text *out) {
+static void report_people(bench_run *b, double *column, text *out) {
     diffcut_model_info info;
     diffcut_model_get_info(b->engine->model, &info);
     char processor[128];
     processor_name(processor);
     text_print(out, "machine   %s, ", processor);
     add_threads(b->options, out);
-    text_print(out, "\nbuild     %s\nmodel     %s, backend %s, opened in %.1f ms\n", diffcut_build_info(), info.name,
-               info.backend, b->model_open * 1e3);
+    text_print(out, "\nbuild     %s\nmodel     %s, backend %s, %s, opened in %.1f ms\n", diffcut_build_info(),
+               info.name, info.backend, info.precision, b->model_open * 1e3);
     text_print(out, "photo     %s, %ux%u, %u segments\n\n", b->path != NULL ? b->path : "synthetic", b->width,
                b->height, b->segments);
     text_print(out, "%-10s %10s %10s %10s %10s   ms, %u runs\n", "stage", "first", "median", "min", "max",
@@ -293,10 +299,12 @@ static void report_people(const bench_run *b, double *column, text *out) {
     }
     text_print(out, "\nstart       %.0f ms from the process's start until the network's first layer was done\n",
                (b->first_kernel - b->began) * 1e3);
-    text_print(out, "peak memory %.1f MiB\n", peak_megabytes());
+    text_print(out, "\nproducts reach at most %.1f GFLOP/s here (the peak), measured in this run\n", b->peak * 1e-9);
+    operations_table(&b->done, b->options->repeat, b->peak, b->options->each, out);
+    text_print(out, "\npeak memory %.1f MiB\n", peak_megabytes());
 }
 
-static void report_json(const bench_run *b, double *column, text *out) {
+static void report_json(bench_run *b, double *column, text *out) {
     diffcut_model_info info;
     diffcut_model_get_info(b->engine->model, &info);
     char processor[128];
@@ -309,6 +317,8 @@ static void report_json(const bench_run *b, double *column, text *out) {
     json_string(out, info.name);
     text_add(out, ", \"backend\": ");
     json_string(out, info.backend);
+    text_add(out, ", \"precision\": ");
+    json_string(out, info.precision);
     text_add(out, ", \"photo\": ");
     json_string(out, b->path != NULL ? b->path : "synthetic");
     text_print(out, ", \"width\": %u, \"height\": %u, \"segments\": %u, \"repeat\": %u", b->width, b->height,
@@ -330,7 +340,11 @@ static void report_json(const bench_run *b, double *column, text *out) {
         json_real(out, s.most, 6);
         text_add(out, "}");
     }
-    text_add(out, "}, \"peak_memory_mib\": ");
+    text_add(out, "}, \"peak_gflops\": ");
+    json_real(out, b->peak * 1e-9, 6);
+    text_add(out, ", \"operations\": ");
+    operations_json(&b->done, b->options->repeat, b->peak, out);
+    text_add(out, ", \"peak_memory_mib\": ");
     json_real(out, peak_megabytes(), 6);
     text_add(out, "}\n");
 }
@@ -350,8 +364,15 @@ static int measure(bench_run *b) {
     if (status == EXIT_DONE) {
         status = time_once(b, b->first);
     }
+    operations_free(&b->done); /* the first run is not counted */
     for (uint32_t i = 0; i < o->repeat && status == EXIT_DONE; i++) {
         status = interrupt_requested() ? interrupt_exit_code() : time_once(b, b->times + (size_t)i * ROW_COUNT);
+    }
+    if (status == EXIT_DONE && b->done.failed) {
+        status = engine_failed(&o->says, NULL, "out of memory");
+    }
+    if (status == EXIT_DONE && diffcut_session_peak(b->engine->session, &b->peak) != DIFFCUT_OK) {
+        status = engine_failed(&o->says, NULL, diffcut_session_message(b->engine->session));
     }
     if (status == EXIT_DONE) {
         text out = {0};
@@ -363,6 +384,7 @@ static int measure(bench_run *b) {
         (void)fputs(text_string(&out), stdout);
         text_free(&out);
     }
+    operations_free(&b->done);
     free(column);
     free(b->times);
     diffcut_image_free(&b->image);
@@ -408,6 +430,8 @@ static int run_bench(const command *self, int argc, char **argv) {
         diffcut_session_settings_init(&callbacks);
         callbacks.progress = note_progress;
         callbacks.progress_user = &b;
+        callbacks.operation = operations_add;
+        callbacks.operation_user = &b.done;
         status = engine_start(&e, &options.settings, &callbacks, &options.says);
     }
     if (status < 0) {
@@ -422,8 +446,9 @@ static int run_bench(const command *self, int argc, char **argv) {
 const command command_bench = {
     "bench",
     "[OPTION]... [PHOTO]",
-    "the time of each stage on this machine",
-    "Segments one photo again and again and shows the time of each stage, the whole and the peak memory.",
+    "the time of each stage and operation on this machine",
+    "Segments one photo again and again and shows the time of each stage and the whole, the networks' operations "
+    "beside the most that products reach on this machine, and the peak memory.",
     groups,
     run_bench,
 };

@@ -10,6 +10,7 @@ extern const command command_segment;
 extern const command command_features;
 extern const command command_cut;
 extern const command command_refine;
+extern const command command_score;
 extern const command command_model_info;
 extern const command command_model_verify;
 extern const command command_model_context;

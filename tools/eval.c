@@ -66,10 +66,10 @@ static const option data_rows[] = {
     {0, "ignore", "V", "a label value that is left out", OPTION_SIGNED, AT(ignore), 0, 65535, NULL, NULL},
     {0, "background", "V", "generic: the label value of a background that unmatched segments become", OPTION_SIGNED,
      AT(background), 0, 65535, NULL, NULL},
-    {0, "label-values", "KIND",
-     "dataset (default): as in the set's files; from-zero: class k is k; from-one: class k is k + 1; detail: "
-     "context's "
-     "459",
+    {0, "label-values", "FORM",
+     "dataset (default; as in the set's own files), from-zero (255 has no class), from-one (0 has no class, 255 is "
+     "left "
+     "out) or detail (Pascal-Context's 459 ids)",
      OPTION_CHOICE, AT(label_values), 0, 0, "dataset|from-zero|from-one|detail", NULL},
     {0},
 };
@@ -93,8 +93,8 @@ static const option score_rows[] = {
     {0, "coherence", NULL,
      "also how well similar features tell patches of one class: ROC curves of the model's features and of colour",
      OPTION_SET, AT(coherence), 0, 0, NULL, NULL},
-    {0, "bootstrap", "N", "replicates for the 95 % interval of mIoU; 0 for none; default 1000", OPTION_UNSIGNED,
-     AT(bootstrap), 0, 100000, NULL, NULL},
+    {0, "replicates", "N", "resamplings behind the interval of mean IoU, 0 .. 100000; default 1000", OPTION_UNSIGNED,
+     AT(replicates), 0, 100000, NULL, NULL},
     {0},
 };
 
@@ -311,7 +311,7 @@ static int evaluate(const command *self, eval_run *run, int argc, char **argv) {
 static int run_eval(const command *self, int argc, char **argv) {
     eval_run run = {.options = {.output = "diffcut-eval",
                                 .cache_mib = DEFAULT_CACHE_MIB,
-                                .bootstrap = DEFAULT_REPLICATES,
+                                .replicates = DEFAULT_REPLICATES,
                                 .ignore = -1,
                                 .background = -1},
                     .journal = {.descriptor = -1}};

@@ -30,7 +30,7 @@ typedef struct eval_options {
     uint64_t limit;
     eval_shard shard;
     bool full_resolution, boundary, coherence;
-    uint32_t bootstrap;
+    uint32_t replicates;
     const char *output, *predictions, *cache;
     uint32_t cache_mib;
     bool no_cache, force, list, json;
@@ -51,8 +51,8 @@ typedef struct eval_run {
     journal_writer journal;
     photo_set done;
     progress bar;
-    uint64_t scored, failed; /* in this run */
-    double seconds;          /* of the scored, besides reading and features */
+    uint64_t scored, failed;     /* in this run */
+    double cut_seconds, seconds; /* of the scored: affinity and cut; all else besides reading and features */
 } eval_run;
 
 /* After the line is read and the session opened: data set, protocol, cache, bench, header. -1 or the exit status. */

@@ -375,10 +375,14 @@ diffcut_status eval_photo_score(eval_bench *bench, const diffcut_dataset_item *i
     *out = (eval_outcome){.count = bench->plan->count};
     out->scores = calloc(out->count, sizeof *out->scores);
     diffcut_status status = out->scores != NULL ? load(&j, out->file) : DIFFCUT_ERROR_MEMORY;
-    const double started = progress_clock();
     if (status == DIFFCUT_OK) {
+        const double started = progress_clock();
+        diffcut_session_reset_times(bench->session);
         status = score_all(&j, out->scores);
-        out->seconds = progress_clock() - started - j.feature_seconds;
+        double stages[DIFFCUT_STAGE_COUNT];
+        diffcut_session_times(bench->session, stages);
+        out->cut_seconds = stages[DIFFCUT_STAGE_AFFINITY] + stages[DIFFCUT_STAGE_CUT];
+        out->seconds = progress_clock() - started - j.feature_seconds - out->cut_seconds;
     }
     if (status == DIFFCUT_ERROR_MEMORY && diagnostics->message[0] == '\0') {
         (void)snprintf(diagnostics->message, sizeof diagnostics->message, "out of memory");

@@ -35,7 +35,8 @@ typedef struct eval_outcome {
     diffcut_buffer *scores; /* (settings) JSON of diffcut_score_photo_encode */
     size_t count;
     char file[DIFFCUT_PATH_SIZE]; /* after a failure: the photo or the label map */
-    double seconds;               /* besides reading and features */
+    double cut_seconds;           /* affinity and cut */
+    double seconds;               /* segments, refinement and scores: all besides those, reading and features */
 } eval_outcome;
 
 /* On failure the diagnostics have the reason without the file's name in front. Release with eval_outcome_free. */

@@ -121,7 +121,7 @@ static int fill_bench(eval_run *run) {
     diffcut_score_settings_init(&b->score);
     b->score.full_resolution = o->full_resolution;
     b->score.boundary = o->boundary;
-    b->score.replicates = o->bootstrap;
+    b->score.replicates = o->replicates;
     b->grid_width = b->grid_height = b->settings.size / info.feature_stride;
     if (b->grid_width == 0) {
         b->grid_width = b->grid_height = 1;
@@ -243,6 +243,9 @@ static int open_protocol(eval_run *run) {
     diffcut_protocol_settings_init(&h->rules);
     h->rules.reference = o->settings.values.reference;
     h->rules.label_values = o->label_values;
+    if (strcmp(info.name, "context") == 0 && o->label_values == DIFFCUT_VALUES_DATASET) {
+        h->rules.label_values = DIFFCUT_VALUES_FROM_ONE; /* the files of SegmentationClassContext: 0 is background */
+    }
     h->rules.ignore = o->ignore;
     h->rules.background = o->background;
     h->classes = run->classes;
@@ -376,6 +379,7 @@ static bool handle(eval_run *run, const diffcut_dataset_item *item) {
         }
         run->scored += status == DIFFCUT_OK ? 1 : 0;
         run->failed += status != DIFFCUT_OK ? 1 : 0;
+        run->cut_seconds += status == DIFFCUT_OK ? outcome.cut_seconds : 0;
         run->seconds += status == DIFFCUT_OK ? outcome.seconds : 0;
         if (status != DIFFCUT_OK) {
             console_error(&run->options.says, outcome.file, diagnostics.message);
@@ -412,9 +416,10 @@ static void closing_lines(const eval_run *run, double seconds) {
     const console *says = &run->options.says;
     remark_on_cache(run);
     if (says->verbose > 0 && run->scored > 0) {
-        console_say(says, "%llu photos in %.2f s; besides reading and features %.2f ms a photo and %zu settings",
-                    (unsigned long long)run->scored, seconds, 1e3 * run->seconds / (double)run->scored,
-                    run->plan.count);
+        const double each = 1e3 / (double)run->scored;
+        console_say(says, "%llu photos under %zu settings in %.2f s; a photo: cut %.2f ms, all after it %.2f ms",
+                    (unsigned long long)run->scored, run->plan.count, seconds, run->cut_seconds * each,
+                    run->seconds * each);
     }
 }
 

@@ -1,13 +1,19 @@
 /* interrupt.c - see interrupt.h. */
 #include "interrupt.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
-#include <stddef.h>
+#include <stdatomic.h>
+#include <unistd.h>
 
-static volatile sig_atomic_t received;
+enum { LOOK_MILLISECONDS = 100 }; /* how often a wait looks whether it is to end */
+
+static atomic_int received; /* lock-free, so a handler may write it */
+static atomic_bool reading_ended;
 
 static void on_signal(int number) {
-    received = number;
+    atomic_store(&received, number);
 }
 
 void interrupt_install(void) {
@@ -29,9 +35,28 @@ void interrupt_install(void) {
 }
 
 bool interrupt_requested(void) {
-    return received != 0;
+    return atomic_load(&received) != 0;
 }
 
 int interrupt_exit_code(void) {
-    return 128 + (int)received;
+    return 128 + atomic_load(&received);
+}
+
+void interrupt_end_reading(void) {
+    atomic_store(&reading_ended, true);
+}
+
+ssize_t interrupt_read(int file, void *data, size_t size) {
+    while (!interrupt_requested() && !atomic_load(&reading_ended)) {
+        struct pollfd waiting = {.fd = file, .events = POLLIN};
+        const int ready = poll(&waiting, 1, LOOK_MILLISECONDS);
+        if (ready > 0 || (ready < 0 && errno != EINTR && errno != EAGAIN)) {
+            const ssize_t got = read(file, data, size);
+            if (got >= 0 || errno != EINTR) {
+                return got;
+            }
+        }
+    }
+    errno = EINTR;
+    return -1;
 }

@@ -2,16 +2,24 @@
  * interrupt.h - Ctrl-C and SIGTERM end a run between two steps, with nothing half-written.
  *
  * The first signal asks: the progress callback cancels the running stage and the command leaves in order. A second
- * one ends the process at once. The flag is the one global of tools/: a signal handler can reach nothing else.
+ * one ends the process at once. Its flag, and that of interrupt_end_reading, are the only globals of tools/: a signal
+ * handler can reach nothing else, and the standard input is the process's.
  */
 #ifndef DIFFCUT_TOOLS_INTERRUPT_H
 #define DIFFCUT_TOOLS_INTERRUPT_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
 
 /* Also ignores SIGPIPE and SIGXFSZ, so that a closed pipe or a file-size limit is an error with a message. */
 void interrupt_install(void);
 bool interrupt_requested(void);
+/* Reads from a pipe, terminal or file as read() does, but ends with -1 and EINTR soon after an interruption,
+ * whichever thread the signal came to, or after interrupt_end_reading. */
+ssize_t interrupt_read(int file, void *data, size_t size);
+/* Nothing that is still to come is wanted. */
+void interrupt_end_reading(void);
 /* 128 + the signal, as shells report it: 130 for Ctrl-C. */
 int interrupt_exit_code(void);
 

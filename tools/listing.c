@@ -3,11 +3,14 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include "interrupt.h"
 
 enum { PIECE_NAMES = 4096, MAX_DEPTH = 256 }; /* names sorted at a time; folders within folders */
 
@@ -20,13 +23,19 @@ typedef struct level {
     size_t name_length; /* of the folder in listing.relative */
 } level;
 
+/* A list of names as it is read. */
+typedef struct name_list {
+    int file; /* -1: not opened, or at its end */
+    text data;
+    size_t start; /* of the next name in the data */
+    bool complete;
+} name_list;
+
 struct listing {
     const listing_settings *settings;
     size_t next_argument;
-    FILE *list; /* of --files-from */
+    name_list list; /* of --files-from */
     bool list_opened;
-    char *line;
-    size_t line_capacity;
     level *levels;
     size_t depth;
     text path;     /* of the item */
@@ -42,6 +51,7 @@ listing *listing_open(const listing_settings *settings) {
         return NULL;
     }
     l->settings = settings;
+    l->list.file = -1;
     l->levels = calloc(MAX_DEPTH, sizeof *l->levels);
     if (l->levels == NULL) {
         free(l);
@@ -67,6 +77,13 @@ static void leave_folder(listing *l) {
     *at = (level){0};
 }
 
+static void close_list(name_list *list) {
+    if (list->file > STDIN_FILENO) {
+        (void)close(list->file);
+    }
+    list->file = -1;
+}
+
 void listing_close(listing *l) {
     if (l == NULL) {
         return;
@@ -74,11 +91,9 @@ void listing_close(listing *l) {
     while (l->depth > 0) {
         leave_folder(l);
     }
-    if (l->list != NULL && l->list != stdin) {
-        (void)fclose(l->list);
-    }
+    close_list(&l->list);
+    text_free(&l->list.data);
     free(l->levels);
-    free(l->line);
     text_free(&l->path);
     text_free(&l->relative);
     text_free(&l->reason);
@@ -277,46 +292,72 @@ static void add_listed_name(text *out, const char *path) {
     }
 }
 
+/* Reads on until the data holds a whole name, ended by the separator or the list's end: its bytes from `start` on,
+ * ended by NUL instead. *length is 0 at the end of the list too. False with errno set. */
+static bool next_name(name_list *list, char separator, size_t *length) {
+    size_t searched = list->start;
+    char piece[16384];
+    for (;;) {
+        const char *from = text_string(&list->data) + searched;
+        const char *end = memchr(from, separator, list->data.length - searched);
+        if (end != NULL || list->complete) {
+            *length = (end != NULL ? (size_t)(end - text_string(&list->data)) : list->data.length) - list->start;
+            if (end != NULL) {
+                list->data.data[list->start + *length] = '\0';
+            }
+            return true;
+        }
+        if (list->start > 0) { /* what has been handed out makes room */
+            list->data.length -= list->start;
+            memmove(list->data.data, list->data.data + list->start, list->data.length + 1);
+            list->start = 0;
+        }
+        searched = list->data.length;
+        const ssize_t got = interrupt_read(list->file, piece, sizeof piece);
+        if (got < 0) {
+            return false;
+        }
+        list->complete = got == 0;
+        text_add_bytes(&list->data, piece, (size_t)got);
+        if (list->data.failed) {
+            errno = ENOMEM;
+            return false;
+        }
+    }
+}
+
+static listing_result end_list(listing *l, listing_item *item, int reason) {
+    close_list(&l->list);
+    text_clear(&l->path);
+    text_add(&l->path, l->settings->files_from);
+    return reason == 0 || reason == EINTR ? LISTING_END : fail(l, item, strerror(reason));
+}
+
 static listing_result take_listed(listing *l, listing_item *item) {
     const char *file = l->settings->files_from;
+    name_list *list = &l->list;
     if (!l->list_opened) {
         l->list_opened = true;
-        l->list = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
-        if (l->list == NULL) {
-            const int reason = errno;
-            text_clear(&l->path);
-            text_add(&l->path, file);
-            return fail(l, item, strerror(reason));
+        list->file = strcmp(file, "-") == 0 ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
+        if (list->file < 0) {
+            return end_list(l, item, errno);
         }
     }
-    if (l->list == NULL) {
-        return LISTING_END;
+    size_t length = 0;
+    if (!next_name(list, l->settings->nul_separated ? '\0' : '\n', &length)) {
+        return end_list(l, item, errno);
     }
-    const char separator = l->settings->nul_separated ? '\0' : '\n';
-    errno = 0;
-    ssize_t length = getdelim(&l->line, &l->line_capacity, separator, l->list);
-    if (length < 0) {
-        const bool failed = ferror(l->list) != 0;
-        const int reason = errno;
-        if (l->list != stdin) {
-            (void)fclose(l->list);
-        }
-        l->list = NULL;
-        text_clear(&l->path);
-        text_add(&l->path, file);
-        return failed ? fail(l, item, strerror(reason)) : LISTING_END;
-    }
-    if (length > 0 && l->line[length - 1] == separator) {
-        l->line[--length] = '\0';
-    }
+    const char *name = text_string(&list->data) + list->start;
+    const bool last = list->start + length >= list->data.length;
+    list->start += last ? length : length + 1;
     if (length == 0) {
-        return LISTING_END;
+        return last ? end_list(l, item, 0) : LISTING_END;
     }
     text_clear(&l->path);
     text_clear(&l->relative);
-    text_add(&l->path, strcmp(l->line, "-") == 0 ? "./-" : l->line); /* in a list "-" is a file's name */
-    add_listed_name(&l->relative, l->line);
-    if ((size_t)length != strlen(l->line)) {
+    text_add(&l->path, strcmp(name, "-") == 0 ? "./-" : name); /* in a list "-" is a file's name */
+    add_listed_name(&l->relative, name);
+    if (length != strlen(name)) {
         return fail(l, item, "the list holds a NUL byte; use -0 for a list with NUL after each name");
     }
     return take_named(l, item);
@@ -330,7 +371,7 @@ listing_result listing_next(listing *l, listing_item *item) {
             result = step_folder(l, item);
         } else if (arguments_left) {
             result = take_argument(l, item);
-        } else if (l->settings->files_from != NULL && (!l->list_opened || l->list != NULL)) {
+        } else if (l->settings->files_from != NULL && (!l->list_opened || l->list.file >= 0)) {
             result = take_listed(l, item);
         } else {
             return LISTING_END;

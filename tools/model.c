@@ -45,6 +45,7 @@ static void print_people(const diffcut_model_info *info, text *out) {
         text_print(out, "text          %u of %u text encoders\n", info->text_encoders, info->text_encoders_needed);
     }
     text_print(out, "backend       %s\n", info->backend);
+    text_print(out, "precision     %s\n", info->precision);
     text_print(out, "weights       %s, %.1f MB needed of %.1f MB\n", info->dtype, (double)info->bytes_needed / 1e6,
                (double)info->bytes_total / 1e6);
     text_print(out, "parameters    %.2f M needed of %.2f M\n", (double)info->parameters_needed / 1e6,
@@ -74,6 +75,7 @@ static void print_json(const diffcut_model_info *info, text *out) {
     add_string(out, "family", info->family);
     add_string(out, "first_stage", info->first_stage);
     add_string(out, "backend", info->backend);
+    add_string(out, "precision", info->precision);
     add_string(out, "dtype", info->dtype);
     add_string(out, "hook", info->hook);
     text_print(out, "\"size\": %u, \"multiple\": %u, \"timestep\": %d, \"alpha\": ", info->size, info->multiple,

@@ -35,7 +35,7 @@ static diffcut_status read_stdin(photo_bytes *out, diffcut_diagnostics *diagnost
             data = larger;
             capacity *= 2;
         }
-        const ssize_t got = read(STDIN_FILENO, data + size, capacity - size);
+        const ssize_t got = interrupt_read(STDIN_FILENO, data + size, capacity - size);
         if (got > 0) {
             size += (size_t)got;
             if (size > STDIN_MAX_BYTES) {
@@ -45,7 +45,7 @@ static diffcut_status read_stdin(photo_bytes *out, diffcut_diagnostics *diagnost
         } else if (got == 0) {
             *out = (photo_bytes){.data = data, .size = size};
             return DIFFCUT_OK;
-        } else if (errno != EINTR || interrupt_requested()) {
+        } else {
             status = fail(diagnostics, DIFFCUT_ERROR_IO, "standard input", strerror(errno));
             goto cleanup;
         }

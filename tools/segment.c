@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "commands.h"
 #include "interrupt.h"
@@ -45,6 +46,12 @@ static const option output_rows[] = {
     {0},
 };
 
+static const option batch_rows[] = {
+    {0, "batch", "N", "1 .. 64: photos that go through the network together; default 1", OPTION_UNSIGNED, AT(batch),
+     1, DIFFCUT_MAX_BATCH, NULL, NULL},
+    {0},
+};
+
 static const option_group groups[] = {
     {"Input", input_rows, 0},
     {"", settings_photo_rows, AT(settings)},
@@ -58,14 +65,17 @@ static const option_group groups[] = {
     {"Model", settings_model_rows, AT(settings)},
     {"", settings_opening_rows, AT(settings)},
     {"", settings_threads_rows, AT(settings)},
+    {"", batch_rows, 0},
     {"Messages", console_options, AT(says)},
     {NULL, NULL, 0},
 };
 
 static int on_progress(void *user, diffcut_stage stage, double fraction) {
     segment_run *run = user;
+    (void)pthread_mutex_lock(&run->screen);
     progress_stage(&run->bar, stage, fraction);
-    return interrupt_requested() || run->dump.failed ? 1 : 0;
+    (void)pthread_mutex_unlock(&run->screen);
+    return interrupt_requested() || run->dump.failed || atomic_load(&run->stop) ? 1 : 0;
 }
 
 static listing_settings list_of(const segment_run *run, const arguments *photos) {
@@ -82,27 +92,6 @@ static void start_bar(segment_run *run, const listing_settings *list) {
     const bool countable = list->files_from == NULL || strcmp(list->files_from, "-") != 0;
     progress_start(&run->bar, countable ? listing_count(list, interrupt_requested) : 0);
     run->options.says.bar = &run->bar;
-}
-
-/* One step of the batch; false when it must stop. */
-static bool handle(segment_run *run, listing_result kind, const listing_item *item) {
-    if (kind == LISTING_ERROR) {
-        segment_report_failure(run, item->path, item->error);
-        run->failed++;
-        progress_photo_done(&run->bar, false);
-        return true;
-    }
-    progress_photo(&run->bar, item->path);
-    const photo_outcome outcome = segment_photo(run, item);
-    progress_photo_done(&run->bar, outcome == PHOTO_SEGMENTED);
-    run->segmented += outcome == PHOTO_SEGMENTED ? 1 : 0;
-    run->skipped += outcome == PHOTO_SKIPPED ? 1 : 0;
-    run->failed += outcome == PHOTO_FAILED || outcome == PHOTO_HOPELESS ? 1 : 0;
-    if (outcome == PHOTO_HOPELESS) {
-        console_error(&run->options.says, run->options.folder,
-                      "cannot be written to any more; the remaining photos were left out");
-    }
-    return outcome != PHOTO_HOPELESS && outcome != PHOTO_INTERRUPTED;
 }
 
 static void closing_line(const segment_run *run, double seconds) {
@@ -129,24 +118,18 @@ static void closing_line(const segment_run *run, double seconds) {
     }
 }
 
+/* One photo, named by itself: nothing to read ahead. */
+static bool is_one(const listing_settings *list) {
+    struct stat info;
+    return list->files_from == NULL && list->argument_count == 1 &&
+           (stat(list->arguments[0], &info) != 0 || !S_ISDIR(info.st_mode));
+}
+
 /* The whole list; returns the exit status. */
-static int run_batch(segment_run *run, const listing_settings *list) {
+static int run_list(segment_run *run, const listing_settings *list) {
     const double started = progress_clock();
-    listing *l = listing_open(list);
-    if (l == NULL) {
-        console_error(&run->options.says, NULL, "out of memory");
-        return EXIT_FAILED;
-    }
     start_bar(run, list);
-    listing_item item = {0};
-    bool stdout_works = true;
-    bool going = true;
-    while (going && stdout_works && !interrupt_requested()) {
-        const listing_result kind = listing_next(l, &item);
-        going = kind != LISTING_END && handle(run, kind, &item);
-        stdout_works = !run->options.json || console_flush_stdout(&run->options.says);
-    }
-    listing_close(l);
+    const bool whole = segment_all(run, list, !is_one(list));
     progress_erase(&run->bar);
     if (interrupt_requested()) {
         text line = {0};
@@ -156,12 +139,16 @@ static int run_batch(segment_run *run, const listing_settings *list) {
         text_free(&line);
         return interrupt_exit_code();
     }
+    if (!whole) {
+        console_error(&run->options.says, NULL, "out of memory");
+        return EXIT_FAILED;
+    }
     if (run->segmented + run->skipped + run->failed == 0) {
         console_error(&run->options.says, NULL, "no photos found (.jpg, .jpeg, .jpe, .jfif, .png or .webp)");
         return EXIT_FAILED;
     }
     closing_line(run, progress_clock() - started);
-    return run->failed > 0 || !stdout_works ? EXIT_FAILED : EXIT_DONE;
+    return run->failed > 0 || !run->stdout_works ? EXIT_FAILED : EXIT_DONE;
 }
 
 /* After the line is read: what the options come to, the output folder, the session. */
@@ -214,7 +201,10 @@ static int check_line(const command *self, const segment_options *o, const argum
 
 static int run_segment(const command *self, int argc, char **argv) {
     segment_run run = {.options = {.folder = "diffcut-out",
-                                   .kinds = 1u << OUTPUT_LABELS | 1u << OUTPUT_OVERLAY | 1u << OUTPUT_SUMMARY}};
+                                   .kinds = 1u << OUTPUT_LABELS | 1u << OUTPUT_OVERLAY | 1u << OUTPUT_SUMMARY,
+                                   .batch = 1},
+                       .stdout_works = true};
+    (void)pthread_mutex_init(&run.screen, NULL);
     diffcut_overlay_settings_init(&run.options.overlay);
     arguments photos = {0};
     const engine_target target = {&run.options, &run.options.settings};
@@ -230,11 +220,12 @@ static int run_segment(const command *self, int argc, char **argv) {
     }
     if (status < 0) {
         const listing_settings list = list_of(&run, &photos);
-        status = run_batch(&run, &list);
+        status = run_list(&run, &list);
     }
     engine_close(&run.engine);
     output_claims_free(&run.claims);
     dump_free(&run.dump);
+    (void)pthread_mutex_destroy(&run.screen);
     arguments_free(&photos);
     return status;
 }

@@ -1,7 +1,9 @@
 /*
- * segment_photo.c - one photo: look what is there, decode, features, tree, and for each tau cut, finish and write.
+ * segment_photo.c - one photo's reading (look what is there, decode) and computation (features, tree, and for each
+ * tau cut and finish).
  *
- * The steps are the public interface's, so that the tree is computed once for every tau. Called by segment.c.
+ * The steps are the public interface's, so that the tree is computed once for every tau, and the features of several
+ * photos together. Called by segment_flow.c, the reading from its reader.
  */
 #include "segment.h"
 
@@ -12,358 +14,317 @@
 
 #include "interrupt.h"
 #include "photo.h"
-#include "summary.h"
 
-/* What is made of a photo, all freed at its end. */
-typedef struct work_piece {
-    segment_run *run;
-    const listing_item *item;
-    const char *base_name;
-    uint64_t bytes; /* of the file */
-    double started;
-    diffcut_image image;
-    diffcut_features *features;
-    diffcut_tree *tree;
-    diffcut_labels tokens; /* of the tau at hand */
-    diffcut_labels labels;
-    diffcut_segment_info *segments;
-    summary_times times;  /* of the tau at hand, with what all share */
-    double write_seconds; /* of all tau so far */
-    text note;            /* the remarks of all stages */
-    text results;         /* JSON objects of the taus done, comma-separated */
-    text path;
-    diffcut_diagnostics diagnostics; /* why it failed */
-    size_t failed_size;              /* bytes of the write that failed; 0: it was no write */
-    size_t segment_count;            /* of the last tau */
-} work_piece;
+/* ------------------------------------------------------------------------------------------------- reading */
 
-static void free_tau(work_piece *p) {
-    diffcut_labels_free(&p->tokens);
-    diffcut_labels_free(&p->labels);
-    free(p->segments);
-    p->tokens = (diffcut_labels){0};
-    p->labels = (diffcut_labels){0};
-    p->segments = NULL;
+static const char *base_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return strcmp(path, "-") == 0 ? "stdin" : slash != NULL ? slash + 1 : path;
 }
 
-static void free_piece(work_piece *p) {
-    free_tau(p);
+static photo_piece *new_piece(segment_run *run, const listing_item *item) {
+    photo_piece *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        return NULL;
+    }
+    p->run = run;
+    p->path = strdup(item->path);
+    p->name = strdup(item->name != NULL ? item->name : "");
+    p->end = calloc(1, sizeof *p->end);
+    if (p->path == NULL || p->name == NULL || p->end == NULL) {
+        segment_piece_free(p);
+        return NULL;
+    }
+    p->end->piece = p;
+    p->base_name = base_of(p->path);
+    atomic_init(&p->unwritable, false);
+    return p;
+}
+
+void segment_piece_free(photo_piece *p) {
+    const uint64_t pixels = segment_pixels(p);
+    segment_run *run = p->run;
+    const bool has_share = p->has_share;
     diffcut_image_free(&p->image);
     diffcut_tree_free(p->tree);
     diffcut_features_free(p->features);
     text_free(&p->note);
     text_free(&p->results);
-    text_free(&p->path);
-}
-
-/* Keeps the session's message of a failure, its note of a success. */
-static diffcut_status after(work_piece *p, diffcut_status status) {
-    const diffcut_session *session = p->run->engine.session;
-    if (status != DIFFCUT_OK) {
-        const char *message = diffcut_session_message(session);
-        (void)snprintf(p->diagnostics.message, sizeof p->diagnostics.message, "%s",
-                       message[0] != '\0' ? message : diffcut_status_string(status));
-        return status;
-    }
-    const char *note = diffcut_session_note(session);
-    if (note[0] != '\0' && strstr(text_string(&p->note), note) == NULL) {
-        text_print(&p->note, "%s%s", p->note.length > 0 ? "; " : "", note);
-    }
-    return status;
-}
-
-/* ------------------------------------------------------------------------------------------------- outputs */
-
-static diffcut_status encode(work_piece *p, output_kind kind, const diffcut_labels *labels, diffcut_buffer *out) {
-    diffcut_diagnostics *diagnostics = &p->diagnostics;
-    switch (kind) {
-    case OUTPUT_LABELS:
-        return diffcut_encode_labels_png(labels, out, diagnostics);
-    case OUTPUT_OVERLAY:
-        return diffcut_encode_overlay_png(&p->image, labels, &p->run->options.overlay, out, diagnostics);
-    case OUTPUT_NPY:
-        return diffcut_encode_labels_npy(labels, out, diagnostics);
-    case OUTPUT_FEATURES:
-        return diffcut_encode_features_npy(p->features, out, diagnostics);
-    case OUTPUT_COCO:
-    case OUTPUT_SUMMARY:
-    case OUTPUT_KIND_COUNT:
-        break;
-    }
-    return diffcut_encode_coco_json(labels, output_photo_id(p->base_name, p->item->name), p->base_name, out,
-                                    diagnostics);
-}
-
-static diffcut_status write_output(work_piece *p, const void *data, size_t size) {
-    const diffcut_status status = output_write(&p->run->outputs, text_string(&p->path), data, size, &p->diagnostics);
-    if (status != DIFFCUT_OK) {
-        p->failed_size = size;
-    }
-    return status;
-}
-
-/* Every output but the summary. An existing one is not even encoded unless it is to be replaced. */
-static diffcut_status write_outputs(work_piece *p, double tau) {
-    const output_settings *s = &p->run->outputs;
-    for (int kind = 0; kind < OUTPUT_SUMMARY; kind++) {
-        if ((s->kinds & 1u << kind) == 0 || (kind == OUTPUT_FEATURES && tau != s->taus->values[0])) {
-            continue;
-        }
-        output_path(s, p->item->name, (output_kind)kind, tau, &p->path);
-        if (!s->force && output_exists(text_string(&p->path))) {
-            continue;
-        }
-        diffcut_buffer file = {0};
-        diffcut_status status = encode(p, (output_kind)kind, &p->labels, &file);
-        if (status == DIFFCUT_OK) {
-            status = write_output(p, file.data, file.size);
-        }
-        diffcut_buffer_free(&file);
-        if (status != DIFFCUT_OK) {
-            return status;
-        }
-        if (interrupt_requested()) {
-            return DIFFCUT_ERROR_CANCELLED;
-        }
-    }
-    return DIFFCUT_OK;
-}
-
-static diffcut_status write_summary(work_piece *p, const summary *s) {
-    if ((s->outputs->kinds & 1u << OUTPUT_SUMMARY) == 0) {
-        return DIFFCUT_OK;
-    }
-    output_path(s->outputs, s->name, OUTPUT_SUMMARY, s->settings->tau, &p->path);
-    text json = {0};
-    summary_file(s, &json);
-    diffcut_status status = DIFFCUT_ERROR_MEMORY;
-    (void)snprintf(p->diagnostics.message, sizeof p->diagnostics.message, "no memory for the summary");
-    if (!json.failed) {
-        status = write_output(p, text_string(&json), json.length);
-    }
-    text_free(&json);
-    return status;
-}
-
-/* ------------------------------------------------------------------------------------------------- one tau */
-
-static diffcut_status describe(work_piece *p) {
-    p->segments = calloc(p->labels.count > 0 ? p->labels.count : 1, sizeof *p->segments);
-    if (p->segments == NULL) {
-        (void)snprintf(p->diagnostics.message, sizeof p->diagnostics.message, "no memory for %u segments",
-                       p->labels.count);
-        return DIFFCUT_ERROR_MEMORY;
-    }
-    return diffcut_labels_describe(&p->labels, &p->image, p->segments, &p->diagnostics);
-}
-
-/* Stage seconds of this tau: what all share, and its own of finishing. */
-static void add_up(work_piece *p, const double before[DIFFCUT_STAGE_COUNT],
-                   const double shared[DIFFCUT_STAGE_COUNT]) {
-    double now[DIFFCUT_STAGE_COUNT];
-    diffcut_session_times(p->run->engine.session, now);
-    for (int stage = 0; stage < DIFFCUT_STAGE_COUNT; stage++) {
-        p->times.stages[stage] = shared[stage] + now[stage] - before[stage];
+    text_free(&p->output);
+    free(p->path);
+    free(p->name);
+    free(p->end);
+    free(p);
+    if (has_share) {
+        budget_give_back(&run->budget, pixels);
     }
 }
 
-static diffcut_status one_tau(work_piece *p, double tau, const double shared[DIFFCUT_STAGE_COUNT]) {
-    segment_run *run = p->run;
-    diffcut_session *session = run->engine.session;
-    diffcut_settings settings = run->options.settings.values;
-    settings.tau = tau;
-    if (run->outputs.taus->count > 1) {
-        dump_tau(&run->dump, tau);
-    }
-    double before[DIFFCUT_STAGE_COUNT];
-    diffcut_session_times(session, before);
-    free_tau(p);
-    diffcut_status status = after(p, diffcut_tree_cut(session, p->tree, tau, &p->tokens));
-    if (status == DIFFCUT_OK) {
-        status = after(p, diffcut_labels_finish(session, &p->image, p->features, &p->tokens, &settings, &p->labels));
-    }
-    if (status == DIFFCUT_OK) {
-        status = describe(p);
-    }
-    const double writing = progress_clock();
-    if (status == DIFFCUT_OK) {
-        add_up(p, before, shared);
-        status = write_outputs(p, tau);
-    }
-    p->times.write = progress_clock() - writing;
-    p->write_seconds += p->times.write;
-    p->times.total = progress_clock() - p->started;
-    if (status != DIFFCUT_OK) {
-        return status;
-    }
-    const summary s = {p->item->path, p->base_name, p->bytes,    text_string(&p->note), run->engine.model, &settings,
-                       p->features,   &p->labels,   p->segments, &run->outputs,         p->item->name,     p->times};
-    p->segment_count = summary_segments(&s);
-    text_add(&p->results, p->results.length > 0 ? ", " : "");
-    summary_result(&s, &p->results);
-    return write_summary(p, &s);
+bool segment_is_wanted(const photo_piece *p) {
+    return p->outcome == PHOTO_SEGMENTED;
 }
 
-/* ------------------------------------------------------------------------------------------------- one photo */
-
-static diffcut_status compute(work_piece *p) {
-    segment_run *run = p->run;
-    diffcut_session *session = run->engine.session;
-    const settings_options *settings = &run->options.settings;
-    diffcut_session_reset_times(session);
-    diffcut_status status = after(p, diffcut_features_compute(session, &p->image, &settings->values, &p->features));
-    if (status == DIFFCUT_OK) {
-        status = after(p, diffcut_tree_build(session, p->features, &settings->values, &p->tree));
-    }
-    double shared[DIFFCUT_STAGE_COUNT];
-    diffcut_session_times(session, shared);
-    for (size_t t = 0; t < settings->taus.count && status == DIFFCUT_OK; t++) {
-        status = one_tau(p, settings->taus.values[t], shared);
-    }
-    if (run->dump.failed) {
-        (void)snprintf(p->diagnostics.message, sizeof p->diagnostics.message, "%s", run->dump.message);
-        return DIFFCUT_ERROR_IO;
-    }
-    return status;
+uint64_t segment_pixels(const photo_piece *p) {
+    return (uint64_t)p->image.width * p->image.height;
 }
 
-/* The start of a --json line. */
-static void line_begin(const char *path, const char *outcome, text *line) {
-    text_add(line, "{");
-    summary_photo(path, line);
-    text_print(line, ", \"status\": \"%s\"", outcome);
+/* Nothing is reported of what an interruption broke off. */
+static void fail_piece(photo_piece *p, diffcut_status status) {
+    p->outcome = interrupt_requested() && status != DIFFCUT_ERROR_MEMORY ? PHOTO_INTERRUPTED : PHOTO_FAILED;
 }
 
-static void line_end(text *line) {
-    text_add(line, "}\n");
-    (void)fwrite(text_string(line), 1, line->length, stdout);
-    text_free(line);
-}
-
-void segment_report_failure(segment_run *run, const char *path, const char *message) {
-    console_error(&run->options.says, photo_name(path), message);
-    if (run->options.json) {
-        text line = {0};
-        line_begin(path, "failed", &line);
-        text_add(&line, ", \"error\": ");
-        json_string(&line, message);
-        line_end(&line);
-    }
-}
-
-static void report_success(work_piece *p) {
-    const segment_run *run = p->run;
-    const console *says = &run->options.says;
-    diffcut_session_times(run->engine.session, p->times.stages);
-    p->times.write = p->write_seconds;
-    p->times.total = progress_clock() - p->started;
-    if (p->note.length > 0 && !says->quiet) {
-        console_error(says, photo_name(p->item->path), text_string(&p->note));
-    }
-    if (says->verbose > 0) {
-        int kind = OUTPUT_LABELS; /* the first that was written */
-        while ((run->outputs.kinds & 1u << kind) == 0) {
-            kind++;
-        }
-        output_path(&run->outputs, p->item->name, (output_kind)kind, run->outputs.taus->values[0], &p->path);
-        console_say(says, "%s: %zu segment%s in %.2f s -> %s%s", photo_name(p->item->path), p->segment_count,
-                    p->segment_count == 1 ? "" : "s", p->times.total, text_string(&p->path),
-                    run->outputs.taus->count > 1 ? ", ..." : "");
-    }
-    if (says->verbose > 1) {
-        text stages = {0};
-        summary_seconds(&p->times, &stages);
-        console_say(says, "  seconds %s", text_string(&stages));
-        text_free(&stages);
-    }
-    if (run->options.json) {
-        text line = {0};
-        line_begin(p->item->path, "segmented", &line);
-        text_print(&line, ", \"width\": %u, \"height\": %u, \"results\": [%s], \"seconds\": ", p->image.width,
-                   p->image.height, text_string(&p->results));
-        summary_seconds(&p->times, &line);
-        if (p->note.length > 0) {
-            text_add(&line, ", \"note\": ");
-            json_string(&line, text_string(&p->note));
-        }
-        line_end(&line);
-    }
-}
-
-static photo_outcome failure(work_piece *p, diffcut_status status) {
-    if (interrupt_requested() && status != DIFFCUT_ERROR_MEMORY) {
-        return PHOTO_INTERRUPTED;
-    }
-    segment_report_failure(p->run, p->item->path, p->diagnostics.message);
-    return p->failed_size > 0 && output_is_hopeless(&p->run->outputs, p->failed_size) ? PHOTO_HOPELESS : PHOTO_FAILED;
+static diffcut_status decode(photo_piece *p) {
+    const diffcut_decode_limits limits = settings_limits(&p->run->options.settings);
+    return photo_read(p->path, &limits, &p->image, &p->bytes, &p->why);
 }
 
 /* Standard input has to be read before its size is known; a file that exists only looked at. */
-static diffcut_status learn_size(work_piece *p) {
+static diffcut_status learn_size(photo_piece *p) {
     struct stat info;
-    if (strcmp(p->item->path, "-") != 0 && stat(p->item->path, &info) == 0 && S_ISREG(info.st_mode)) {
+    if (strcmp(p->path, "-") != 0 && stat(p->path, &info) == 0 && S_ISREG(info.st_mode)) {
         p->bytes = (uint64_t)info.st_size;
         return DIFFCUT_OK;
     }
-    const diffcut_decode_limits limits = settings_limits(&p->run->options.settings);
-    return photo_read(p->item->path, &limits, &p->image, &p->bytes, &p->diagnostics);
+    return decode(p);
 }
 
-static photo_outcome skip(work_piece *p) {
-    const segment_run *run = p->run;
-    if (run->options.says.verbose > 0) {
-        console_say(&run->options.says, "%s: skipped, its outputs exist (--force replaces them)",
-                    photo_name(p->item->path));
-    }
-    if (run->options.json) {
-        text line = {0};
-        line_begin(p->item->path, "skipped", &line);
-        line_end(&line);
-    }
-    return PHOTO_SKIPPED;
-}
-
-static photo_outcome process(work_piece *p) {
+static void read_piece(photo_piece *p) {
     segment_run *run = p->run;
     diffcut_status status = learn_size(p);
     if (status != DIFFCUT_OK) {
-        return failure(p, status);
+        fail_piece(p, status);
+        return;
     }
-    switch (output_look(&run->outputs, &run->claims, p->item->name, p->base_name, p->bytes, &p->diagnostics)) {
+    switch (output_look(&run->outputs, &run->claims, p->name, p->base_name, p->bytes, &p->why)) {
     case OUTPUT_TAKEN:
     case OUTPUT_OTHERS:
-        return failure(p, DIFFCUT_ERROR_EXISTS);
+        fail_piece(p, DIFFCUT_ERROR_EXISTS);
+        return;
     case OUTPUT_PRESENT:
         if (run->options.dump == NULL) { /* a dump is asked for to be made */
-            return skip(p);
+            p->outcome = PHOTO_SKIPPED;
+            return;
         }
         break;
     case OUTPUT_WANTED:
         break;
     }
     if (p->image.rgb == NULL) {
-        const diffcut_decode_limits limits = settings_limits(&run->options.settings);
-        status = photo_read(p->item->path, &limits, &p->image, &p->bytes, &p->diagnostics);
+        status = decode(p);
+        if (status != DIFFCUT_OK) {
+            fail_piece(p, status);
+        }
     }
-    p->times.decode = progress_clock() - p->started;
-    if (status == DIFFCUT_OK && run->options.dump != NULL) {
-        dump_begin(&run->dump, p->item->name);
-    }
-    if (status == DIFFCUT_OK) {
-        status = compute(p);
-    }
-    if (status != DIFFCUT_OK) {
-        return failure(p, status);
-    }
-    report_success(p);
-    return PHOTO_SEGMENTED;
 }
 
-photo_outcome segment_photo(segment_run *run, const listing_item *item) {
-    const char *slash = strrchr(item->path, '/');
-    work_piece piece = {.run = run, .item = item, .started = progress_clock()};
-    piece.base_name = strcmp(item->path, "-") == 0 ? "stdin" : slash != NULL ? slash + 1 : item->path;
-    const photo_outcome outcome = process(&piece);
-    free_piece(&piece);
-    return outcome;
+photo_piece *segment_read(segment_run *run, listing_result kind, const listing_item *item) {
+    const double started = progress_clock();
+    photo_piece *p = new_piece(run, item);
+    if (p == NULL) {
+        return NULL;
+    }
+    if (kind == LISTING_ERROR) {
+        p->outcome = PHOTO_FAILED;
+        (void)snprintf(p->why.message, sizeof p->why.message, "%s", item->error);
+    } else {
+        read_piece(p);
+    }
+    p->decode_seconds = progress_clock() - started;
+    return p;
+}
+
+/* ------------------------------------------------------------------------------------------------- computing */
+
+/* The session's message of a failure. */
+static void keep_message(photo_piece *p, diffcut_status status) {
+    const char *message = diffcut_session_message(p->run->engine.session);
+    (void)snprintf(p->why.message, sizeof p->why.message, "%s",
+                   message[0] != '\0' ? message : diffcut_status_string(status));
+}
+
+static void keep_note(photo_piece *p) {
+    const char *note = diffcut_session_note(p->run->engine.session);
+    if (note[0] != '\0' && strstr(text_string(&p->note), note) == NULL) {
+        text_print(&p->note, "%s%s", p->note.length > 0 ? "; " : "", note);
+    }
+}
+
+/* Keeps the session's message of a failure, its note of a success. */
+static diffcut_status after(photo_piece *p, diffcut_status status) {
+    if (status != DIFFCUT_OK) {
+        keep_message(p, status);
+    } else {
+        keep_note(p);
+    }
+    return status;
+}
+
+/* The end has come: whoever works at it stops. */
+static bool is_stopping(const segment_run *run) {
+    return interrupt_requested() || atomic_load(&run->stop);
+}
+
+/* The features of several photos together, each of which takes its part of the time. False where they are to be
+ * computed one by one, so that each says itself what is wrong. */
+static bool compute_together(segment_run *run, photo_piece *const *pieces, size_t count) {
+    const diffcut_image *images[DIFFCUT_MAX_BATCH];
+    diffcut_features *features[DIFFCUT_MAX_BATCH] = {NULL};
+    diffcut_session *session = run->engine.session;
+    double seconds[DIFFCUT_STAGE_COUNT];
+    const double started = progress_clock();
+    for (size_t i = 0; i < count; i++) {
+        images[i] = &pieces[i]->image;
+    }
+    diffcut_session_reset_times(session);
+    if (diffcut_features_compute_batch(session, images, count, &run->options.settings.values, features) !=
+        DIFFCUT_OK) {
+        return false;
+    }
+    diffcut_session_times(session, seconds);
+    const double took = (progress_clock() - started) / (double)count;
+    for (size_t i = 0; i < count; i++) {
+        keep_note(pieces[i]);
+        pieces[i]->features = features[i];
+        pieces[i]->stages[DIFFCUT_STAGE_FEATURES] = seconds[DIFFCUT_STAGE_FEATURES] / (double)count;
+        pieces[i]->compute_seconds = took;
+    }
+    return true;
+}
+
+/* Adds the session's times since they were reset to those that every tau shares. */
+static void add_stages(photo_piece *p, double stages[DIFFCUT_STAGE_COUNT]) {
+    double seconds[DIFFCUT_STAGE_COUNT];
+    diffcut_session_times(p->run->engine.session, seconds);
+    for (int stage = 0; stage < DIFFCUT_STAGE_COUNT; stage++) {
+        stages[stage] = p->stages[stage] + seconds[stage];
+    }
+}
+
+/* A label map at tau, in a new result. */
+static diffcut_status make_map(photo_piece *p, double tau, photo_result **out) {
+    segment_run *run = p->run;
+    diffcut_session *session = run->engine.session;
+    diffcut_settings settings = run->options.settings.values;
+    diffcut_labels tokens = {0};
+    photo_result *result = calloc(1, sizeof *result);
+    if (result == NULL) {
+        (void)snprintf(p->why.message, sizeof p->why.message, "no memory for a result");
+        return DIFFCUT_ERROR_MEMORY;
+    }
+    settings.tau = tau;
+    *result = (photo_result){.piece = p, .tau = tau};
+    diffcut_status status = after(p, diffcut_tree_cut(session, p->tree, tau, &tokens));
+    if (status == DIFFCUT_OK) {
+        status =
+            after(p, diffcut_labels_finish(session, &p->image, p->features, &tokens, &settings, &result->labels));
+    }
+    diffcut_labels_free(&tokens);
+    if (status != DIFFCUT_OK) {
+        free(result);
+        return status;
+    }
+    text_add(&result->note, text_string(&p->note));
+    *out = result;
+    return DIFFCUT_OK;
+}
+
+static diffcut_status compute_tau(photo_piece *p, double tau, segment_take_fn take, void *user) {
+    segment_run *run = p->run;
+    photo_result *result = NULL;
+    const double started = progress_clock();
+    if (run->outputs.taus->count > 1) {
+        dump_tau(&run->dump, tau);
+    }
+    diffcut_session_reset_times(run->engine.session);
+    const diffcut_status status = make_map(p, tau, &result);
+    p->compute_seconds += progress_clock() - started;
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    result->times.decode = p->decode_seconds;
+    result->times.total = p->compute_seconds;
+    add_stages(p, result->times.stages);
+    for (int stage = 0; stage < DIFFCUT_STAGE_COUNT; stage++) { /* of the end: everything */
+        p->end->times.stages[stage] += result->times.stages[stage] - p->stages[stage];
+    }
+    take(user, result);
+    return DIFFCUT_OK;
+}
+
+/* Features, where they are not there yet, and tree. */
+static diffcut_status compute_tree(photo_piece *p) {
+    segment_run *run = p->run;
+    diffcut_session *session = run->engine.session;
+    const diffcut_settings *settings = &run->options.settings.values;
+    diffcut_status status = DIFFCUT_OK;
+    const double started = progress_clock();
+    diffcut_session_reset_times(session);
+    if (p->features == NULL) {
+        status = after(p, diffcut_features_compute(session, &p->image, settings, &p->features));
+    }
+    if (status == DIFFCUT_OK) {
+        status = after(p, diffcut_tree_build(session, p->features, settings, &p->tree));
+    }
+    add_stages(p, p->stages);
+    p->compute_seconds += progress_clock() - started;
+    return status;
+}
+
+static void compute_piece(photo_piece *p, segment_take_fn take, void *user) {
+    segment_run *run = p->run;
+    const settings_taus *taus = run->outputs.taus;
+    if (run->options.dump != NULL) {
+        dump_begin(&run->dump, p->name);
+    }
+    diffcut_status status = compute_tree(p);
+    for (size_t t = 0; t < taus->count && status == DIFFCUT_OK && !atomic_load(&p->unwritable); t++) {
+        status = compute_tau(p, taus->values[t], take, user);
+    }
+    diffcut_tree_free(p->tree);
+    p->tree = NULL;
+    if (run->dump.failed) {
+        (void)snprintf(p->why.message, sizeof p->why.message, "%s", run->dump.message);
+        status = DIFFCUT_ERROR_IO;
+    }
+    if (status != DIFFCUT_OK) {
+        fail_piece(p, status);
+    }
+}
+
+/* The photo named in the bar. */
+static void show(segment_run *run, const photo_piece *p) {
+    (void)pthread_mutex_lock(&run->screen);
+    progress_photo(&run->bar, p->path);
+    (void)pthread_mutex_unlock(&run->screen);
+}
+
+static void hand_over_end(photo_piece *p, segment_take_fn take, void *user) {
+    segment_run *run = p->run;
+    photo_result *end = p->end;
+    (void)pthread_mutex_lock(&run->screen);
+    progress_photo_done(&run->bar, segment_is_wanted(p));
+    (void)pthread_mutex_unlock(&run->screen);
+    end->times.decode = p->decode_seconds;
+    end->times.total = p->compute_seconds;
+    for (int stage = 0; stage < DIFFCUT_STAGE_COUNT; stage++) {
+        end->times.stages[stage] += p->stages[stage];
+    }
+    take(user, end);
+}
+
+void segment_compute(segment_run *run, photo_piece *const *pieces, size_t count, segment_take_fn take, void *user) {
+    if (count > 1) {
+        show(run, pieces[0]);
+        (void)compute_together(run, pieces, count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        photo_piece *p = pieces[i];
+        if (segment_is_wanted(p) && is_stopping(run)) {
+            fail_piece(p, DIFFCUT_ERROR_CANCELLED);
+        } else if (segment_is_wanted(p)) {
+            show(run, p);
+            compute_piece(p, take, user);
+        }
+        hand_over_end(p, take, user);
+    }
 }

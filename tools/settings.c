@@ -7,7 +7,7 @@
 #include "values.h"
 
 _Static_assert(sizeof(diffcut_resample) == sizeof(int) && sizeof(diffcut_eigen_solver) == sizeof(int) &&
-                   sizeof(diffcut_noise) == sizeof(int),
+                   sizeof(diffcut_noise) == sizeof(int) && sizeof(diffcut_precision) == sizeof(int),
                "OPTION_CHOICE stores an int");
 
 static bool parse_size(const char *argument, void *target, text *error) {
@@ -156,6 +156,9 @@ const option settings_opening_rows[] = {
      OPTION_STRING, AT(opening.context), 0, 0, NULL, NULL},
     {0, "backend", "NAME", "cpu (default) or ref, the plain C one", OPTION_STRING, AT(opening.backend), 0, 0, NULL,
      NULL},
+    {0, "precision", "P",
+     "auto (default), f32 or bf16: the UNet's products; auto: bf16 for large models where the processor has it",
+     OPTION_CHOICE, AT(opening.precision), 0, 0, "auto|f32|bf16", NULL},
     {0},
 };
 

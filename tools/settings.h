@@ -37,8 +37,9 @@ typedef struct settings_options {
     uint32_t threads; /* 0: as many as the process may use */
 } settings_options;
 
-extern const option settings_model_rows[];      /* --model */
-extern const option settings_opening_rows[];    /* --variant, --config, --first-stage, --context, --backend */
+extern const option settings_model_rows[]; /* --model */
+extern const option
+    settings_opening_rows[]; /* --variant, --config, --first-stage, --context, --backend, --precision */
 extern const option settings_threads_rows[];    /* --threads */
 extern const option settings_photo_rows[];      /* --max-pixels */
 extern const option settings_size_rows[];       /* --size, --square, --resample, --tile */

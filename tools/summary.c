@@ -75,6 +75,8 @@ static void add_model(const diffcut_model *model, text *out) {
     json_string(out, info.first_stage);
     text_add(out, ", \"backend\": ");
     json_string(out, info.backend);
+    text_add(out, ", \"precision\": ");
+    json_string(out, info.precision);
     text_add(out, "},\n");
 }
 

@@ -244,6 +244,14 @@ DIFFCUT_API const float *diffcut_features_data(const diffcut_features *features)
 /* A checkpoint, opened: immutable, shared by any number of sessions, reference-counted. */
 typedef struct diffcut_model diffcut_model;
 
+/* Of the products in the UNet's linear layers and attention. In bf16 their operands are rounded to 8 bits of mantissa
+ * and summed in float32; all else, the first stage and the cut included, is float32 always. */
+typedef enum diffcut_precision {
+    DIFFCUT_PRECISION_AUTO = 0, /* bf16 for large models where the processor multiplies it, else float32 */
+    DIFFCUT_PRECISION_F32 = 1,
+    DIFFCUT_PRECISION_BF16 = 2 /* on any processor; backend "ref" has none */
+} diffcut_precision;
+
 typedef struct diffcut_model_settings {
     const char *backend; /* "cpu" (default) or "ref", the plain C one that the others are checked against */
     const char
@@ -254,6 +262,7 @@ typedef struct diffcut_model_settings {
                                 AutoencoderKL; NULL: the model's own */
     const char *context;     /* a file of what diffcut_context_save makes, instead of the text encoders: its prompt is
                                 then the only one that can be asked for; NULL: none */
+    diffcut_precision precision; /* default DIFFCUT_PRECISION_AUTO */
 } diffcut_model_settings;
 
 DIFFCUT_API void diffcut_model_settings_init(diffcut_model_settings *settings);
@@ -276,6 +285,7 @@ typedef struct diffcut_model_info {
     const char *family;            /* "pixel", "sd", "sdxl": told from the configuration, never from a name */
     const char *first_stage;       /* "pixel_unshuffle", ... */
     const char *backend;           /* which backend holds it */
+    const char *precision;         /* "f32" or "bf16": of its products; what DIFFCUT_PRECISION_AUTO came to */
     const char *dtype;             /* of the weights on disk: "F32", "F16", "BF16" or "mixed" */
     const char *hook;              /* default hook, diffusers' module name */
     uint32_t size;                 /* default long side in pixels */
@@ -547,12 +557,25 @@ typedef int (*diffcut_progress_fn)(void *user, diffcut_stage stage, double fract
  * "features", "affinity", "tokens_tau_0.5", ...), float32 data, shape and rank. The data is valid during the call. */
 typedef void (*diffcut_dump_fn)(void *user, const char *name, const float *data, const size_t *shape, size_t rank);
 
+/* One operation of a network, after it was computed. Strings are valid during the call. */
+typedef struct diffcut_operation {
+    const char *kind;  /* "conv2d", "linear", "attention", "group_norm", "layer_norm", "add" */
+    const char *shape; /* "128x128x320 -> 128x128x320, 3x3" */
+    double flop;       /* multiplications and additions of products, as computed directly; 0 where there are none */
+    double seconds;
+} diffcut_operation;
+
+/* Receives every operation of the networks in turn; for measuring. */
+typedef void (*diffcut_operation_fn)(void *user, const diffcut_operation *operation);
+
 typedef struct diffcut_session_settings {
     uint32_t threads; /* 0: as many as the process may use (OMP_NUM_THREADS, affinity, cgroup quota) */
     diffcut_progress_fn progress;
     void *progress_user;
     diffcut_dump_fn dump;
     void *dump_user;
+    diffcut_operation_fn operation;
+    void *operation_user;
 } diffcut_session_settings;
 
 DIFFCUT_API void diffcut_session_settings_init(diffcut_session_settings *settings);
@@ -571,6 +594,11 @@ DIFFCUT_API const char *diffcut_session_note(const diffcut_session *session);
 DIFFCUT_API void diffcut_session_times(const diffcut_session *session, double seconds[DIFFCUT_STAGE_COUNT]);
 DIFFCUT_API void diffcut_session_reset_times(diffcut_session *session);
 
+/* The most floating-point operations a second that the session's model's backend reaches now, with the session's
+ * threads, in one large product of matrices that suits it: what the networks' operations are measured by. Takes about
+ * a second. */
+DIFFCUT_API diffcut_status diffcut_session_peak(diffcut_session *session, double *flops);
+
 /* ------------------------------------------------------------------------------------------------- data sets
  * Photos with ground truth, found in the layouts of the data sets' own downloads. */
 
@@ -579,7 +607,7 @@ typedef struct diffcut_dataset diffcut_dataset;
 typedef struct diffcut_dataset_settings {
     const char *split;  /* "val", "train", ...; NULL: "val". "generic" has none and takes NULL only */
     const char *list;   /* a file of names, one a line, in place of the set's own list; NULL: the set's own, and where
-                           it   has none all photos of the split */
+                           it has none all photos of the split */
     const char *images; /* "generic": the folder of photos, below the set's folder or absolute; NULL: "images" */
     const char *labels; /* "generic": that of the label PNGs; NULL: "labels", "annotations" or "masks" */
 } diffcut_dataset_settings;
@@ -637,9 +665,9 @@ DIFFCUT_API diffcut_status diffcut_dataset_get(const diffcut_dataset *dataset, s
 
 #define DIFFCUT_FINGERPRINT_SIZE 65 /* 64 hexadecimal digits and NUL */
 
-/* What a model computes with, as one number: SHA-256 over its configurations, backend, and its tensors' names, types,
- * shapes and values (of more than 64 MiB of weights, blocks spread over each tensor). Equal files give equal
- * fingerprints wherever they lie. */
+/* What a model computes with, as one number: SHA-256 over its configurations, backend, precision, and its tensors'
+ * names, types, shapes and values (of more than 64 MiB of weights, blocks spread over each tensor). Equal files give
+ * equal fingerprints wherever they lie. */
 DIFFCUT_API diffcut_status diffcut_model_fingerprint(const diffcut_model *model,
                                                      char fingerprint[DIFFCUT_FINGERPRINT_SIZE],
                                                      diffcut_diagnostics *diagnostics);
@@ -692,8 +720,18 @@ DIFFCUT_API void diffcut_cache_get_stats(const diffcut_cache *cache, diffcut_cac
 DIFFCUT_API diffcut_status diffcut_features_compute(diffcut_session *session, const diffcut_image *image,
                                                     const diffcut_settings *settings, diffcut_features **out);
 
-/* The same, not concatenated: one part a timestep and hook, in the same order, each on its own grid. The caller frees
- * them with diffcut_features_parts_free. */
+#define DIFFCUT_MAX_BATCH 64
+
+/* The same for 1 .. DIFFCUT_MAX_BATCH images at once: out[i] is images[i]'s features, equal to the bit to what
+ * diffcut_features_compute makes of it. Images that come to one input size go through the UNet together; the first
+ * stage takes them one by one. Memory grows with the batch. With a dump callback they are computed one after the
+ * other. An image that fails fails the batch: out is then as it was. */
+DIFFCUT_API diffcut_status diffcut_features_compute_batch(diffcut_session *session,
+                                                          const diffcut_image *const *images, size_t count,
+                                                          const diffcut_settings *settings, diffcut_features **out);
+
+/* As diffcut_features_compute, not concatenated: one part a timestep and hook, in the same order, each on its own
+ * grid. The caller frees them with diffcut_features_parts_free. */
 DIFFCUT_API diffcut_status diffcut_features_compute_parts(diffcut_session *session, const diffcut_image *image,
                                                           const diffcut_settings *settings,
                                                           diffcut_features_part **out, size_t *count);

@@ -61,7 +61,7 @@ typedef struct epilogue {
     const tensor *residual; /* y's shape */
 } epilogue;
 
-/* A weight as the file has it. The data need not stay valid after weight_create returns. */
+/* A weight as the file has it. The data need not stay valid after weight_create returns, unless it is lent. */
 typedef struct weight_source {
     enum weight_kind {
         WEIGHT_LINEAR, /* (out, in) */
@@ -73,12 +73,24 @@ typedef struct weight_source {
     dtype bias_type;
     const void *bias; /* NULL: none */
     uint32_t out, in, kernel_h, kernel_w;
+    uint32_t stride; /* convolution: the only stride it will be used with, which may save memory; 0: any */
+    dtype precision; /* of a linear layer's product: DTYPE_F32, or DTYPE_BF16 where the network allows it (operands
+                        rounded to bf16, sums in float32). The reference computes in float32 whatever it says. */
+    bool lent;       /* linear layer: the data stay valid and unchanged until weight_destroy, and are used about once,
+                        so that a backend may read them in place where making them ready would cost more */
 } weight_source;
 
 typedef struct conv_geometry {
     uint32_t stride;
     uint32_t pad_top, pad_left, pad_bottom, pad_right; /* zeros */
 } conv_geometry;
+
+/* What a backend makes of products in bf16. */
+typedef enum backend_bf16 {
+    BACKEND_BF16_NONE, /* it computes them in float32 */
+    BACKEND_BF16_SLOW, /* with half the memory for weights, but no faster than float32 */
+    BACKEND_BF16_FAST
+} backend_bf16;
 
 typedef struct backend_ops {
     const char *name;        /* "ref", "cpu" */
@@ -87,12 +99,17 @@ typedef struct backend_ops {
     /* Life. close frees everything but what the caller still holds (weights, buffers and streams are freed first). */
     diffcut_status (*open)(backend **out, diffcut_diagnostics *diag);
     void (*close)(backend *self);
+    backend_bf16 (*bf16)(const backend *self);
     diffcut_status (*stream_create)(backend *self, uint32_t threads, backend_stream **out, diffcut_diagnostics *diag);
     void (*stream_destroy)(backend_stream *stream);
     /* Waits until everything asked of the stream is done; reports what failed meanwhile. */
     diffcut_status (*stream_wait)(backend_stream *stream, diffcut_diagnostics *diag);
+    /* Of the products in the stream's attention from here on: DTYPE_F32, which a new stream has, or DTYPE_BF16; the
+     * softmax and all sums stay in float32. */
+    void (*stream_precision)(backend_stream *stream, dtype precision);
 
-    /* Memory. `elements` counts float32 elements of activations. */
+    /* Memory. `elements` counts float32 elements of activations; a new buffer's contents are undefined, and a
+     * backend may keep the memory of destroyed ones for the next. */
     diffcut_status (*buffer_create)(backend *self, size_t elements, backend_buffer **out, diffcut_diagnostics *diag);
     void (*buffer_destroy)(backend_buffer *buffer);
     /* Host float32, dense (n, h, w, c), to and from a tensor. */

@@ -146,6 +146,10 @@ diffcut_status backend_check_conv2d(const tensor *x, const backend_weight *weigh
     if (geometry->stride == 0) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "conv2d: the stride is 0");
     }
+    if (weight->stride != 0 && weight->stride != geometry->stride) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "conv2d: the weight was made for stride %u, not %u",
+                         (unsigned)weight->stride, (unsigned)geometry->stride);
+    }
     uint32_t h = conv_size(x->h, geometry->pad_top, geometry->pad_bottom, weight->kernel_h, geometry->stride);
     uint32_t w = conv_size(x->w, geometry->pad_left, geometry->pad_right, weight->kernel_w, geometry->stride);
     if (h == 0 || w == 0) {
@@ -232,8 +236,12 @@ diffcut_status backend_check_add(const tensor *a, const tensor *b, activation ac
 diffcut_status backend_check_weight(const weight_source *source, struct backend_weight *shape, size_t *elements,
                                     diffcut_diagnostics *diag) {
     bool convolution = source->kind == WEIGHT_CONV;
-    struct backend_weight s = {source->kind, source->out, source->kind == WEIGHT_NORM ? 1 : source->in,
-                               convolution ? source->kernel_h : 1, convolution ? source->kernel_w : 1};
+    struct backend_weight s = {source->kind,
+                               source->out,
+                               source->kind == WEIGHT_NORM ? 1 : source->in,
+                               convolution ? source->kernel_h : 1,
+                               convolution ? source->kernel_w : 1,
+                               convolution ? source->stride : 0};
     if ((int)s.kind < 0 || s.kind > WEIGHT_NORM) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "weight: unknown kind %d", (int)s.kind);
     }

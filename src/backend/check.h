@@ -18,6 +18,7 @@ struct backend_buffer {
 struct backend_weight {
     enum weight_kind kind;
     uint32_t out, in, kernel_h, kernel_w; /* in and the kernel are 1 where the kind has none */
+    uint32_t stride;                      /* of the convolution it is for; 0: any */
 };
 
 /* Fills the head of a weight from its source and counts the elements of `data`. Missing data, zero sizes, an unknown

@@ -12,7 +12,7 @@ typedef struct host_buffer {
     float *data;
 } host_buffer;
 
-/* These have the signatures of backend_ops. New buffers are zero, so that runs repeat exactly. */
+/* These have the signatures of backend_ops. New buffers are zero. */
 diffcut_status host_buffer_create(backend *self, size_t elements, backend_buffer **out, diffcut_diagnostics *diag);
 void host_buffer_destroy(backend_buffer *buffer);
 diffcut_status host_upload(backend_stream *stream, const float *host, const tensor *to, diffcut_diagnostics *diag);

@@ -9,7 +9,7 @@ static cpu_level processor_level(void) {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-        return CPU_AVX512;
+        return __builtin_cpu_supports("avx512bf16") ? CPU_AVX512_BF16 : CPU_AVX512;
     }
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
         return CPU_AVX2;
@@ -19,7 +19,11 @@ static cpu_level processor_level(void) {
 }
 
 const char *cpu_level_name(cpu_level level) {
-    static const char *const names[CPU_LEVEL_COUNT] = {"generic", "avx2", "avx512"};
+#if defined(__aarch64__)
+    static const char *const names[CPU_LEVEL_COUNT] = {"neon", "avx2", "avx512", "avx512bf16"};
+#else
+    static const char *const names[CPU_LEVEL_COUNT] = {"generic", "avx2", "avx512", "avx512bf16"};
+#endif
     return level < CPU_LEVEL_COUNT ? names[level] : "unknown";
 }
 

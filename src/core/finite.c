@@ -4,11 +4,15 @@
  */
 #include "core/finite.h"
 
+#include "core/parallel.h"
+
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
-#define BLOCK 4096 /* numbers */
+#define BLOCK 4096                 /* numbers */
+#define PIECE ((size_t)64 * BLOCK) /* of a thread's work */
 
 /* True when one of count 32-bit numbers is bad. */
 static bool any_bad32(const uint8_t *bytes, size_t count) {
@@ -52,4 +56,29 @@ size_t finite_first_bad(dtype type, const void *data, size_t count) {
         }
     }
     return count;
+}
+
+typedef struct finite_task {
+    dtype type;
+    const uint8_t *bytes;
+    size_t count;
+    atomic_size_t first; /* bad one found yet; count: none */
+} finite_task;
+
+static void search_piece(void *context, size_t piece) {
+    finite_task *task = context;
+    size_t start = piece * PIECE;
+    size_t length = task->count - start < PIECE ? task->count - start : PIECE;
+    size_t bad = finite_first_bad(task->type, task->bytes + start * dtype_size(task->type), length);
+    size_t known = atomic_load(&task->first);
+    while (bad < length && start + bad < known && !atomic_compare_exchange_weak(&task->first, &known, start + bad)) {
+    }
+}
+
+size_t finite_first_bad_of(uint32_t threads, dtype type, const void *data, size_t count) {
+    finite_task task = {.type = type, .bytes = data, .count = count};
+    atomic_init(&task.first, count);
+    size_t pieces = (count + PIECE - 1) / PIECE;
+    parallel_for(pieces < threads ? (uint32_t)pieces : threads, pieces, search_piece, &task);
+    return atomic_load(&task.first);
 }

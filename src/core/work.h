@@ -20,6 +20,8 @@ typedef struct work {
     double before, after; /* parts of the stage that lie before and after this work: see work_part */
     diffcut_dump_fn dump; /* may be NULL */
     void *dump_user;
+    diffcut_operation_fn operation; /* may be NULL */
+    void *operation_user;
 } work;
 
 /* Seconds of a clock that only goes forward. */

@@ -3,8 +3,10 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/memory.h"
+#include "io/bytes.h"
 
 /* The finaliser of splitmix64: every bit of the input changes every bit of the output. */
 static uint64_t mix(uint64_t x) {
@@ -13,12 +15,36 @@ static uint64_t mix(uint64_t x) {
     return x ^ (x >> 31);
 }
 
-uint64_t bootstrap_key(const char *name, uint64_t seed) {
-    uint64_t hash = UINT64_C(0xCBF29CE484222325); /* FNV-1a */
-    for (const unsigned char *at = (const unsigned char *)name; *at != '\0'; at++) {
-        hash = (hash ^ *at) * UINT64_C(0x100000001B3);
+static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size) {
+    const unsigned char *at = data;
+    for (size_t i = 0; i < size; i++) {
+        hash = (hash ^ at[i]) * UINT64_C(0x100000001B3);
     }
-    return mix(hash ^ mix(seed + UINT64_C(0x9E3779B97F4A7C15)));
+    return hash;
+}
+
+diffcut_status bootstrap_key(const char *name, uint64_t seed, uint64_t *key, diffcut_diagnostics *diag) {
+    bytes json = {0};
+    diffcut_buffer written = {0};
+    bytes_json_string(&json, name);
+    diffcut_status status = bytes_finish(&json, "a photo's name", &written, diag);
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    /* U+FFFD itself is hashed as the escape that the writer puts for a byte that is not UTF-8. */
+    static const char replaced[] = "\xEF\xBF\xBD", escape[] = "\\ufffd";
+    uint64_t hash = UINT64_C(0xCBF29CE484222325); /* FNV-1a */
+    for (size_t i = 0; i < written.size; i++) {
+        if (written.size - i >= 3 && memcmp(written.data + i, replaced, 3) == 0) {
+            hash = hash_bytes(hash, escape, sizeof escape - 1);
+            i += 2;
+        } else {
+            hash = hash_bytes(hash, &written.data[i], 1);
+        }
+    }
+    *key = mix(hash ^ mix(seed + UINT64_C(0x9E3779B97F4A7C15)));
+    diffcut_buffer_free(&written);
+    return DIFFCUT_OK;
 }
 
 uint32_t bootstrap_weight(uint64_t key, uint32_t replicate) {
@@ -37,9 +63,8 @@ uint32_t bootstrap_weight(uint64_t key, uint32_t replicate) {
     return weight;
 }
 
-void bootstrap_add(const diffcut_score_photo *photo, uint64_t seed, uint32_t replicates, uint32_t classes,
+void bootstrap_add(const diffcut_score_photo *photo, uint64_t key, uint32_t replicates, uint32_t classes,
                    uint64_t *sums) {
-    const uint64_t key = bootstrap_key(photo->name, seed);
     for (uint32_t r = 0; r < replicates; r++) {
         const uint64_t weight = bootstrap_weight(key, r);
         uint64_t *row = sums + (size_t)r * classes * 2;

@@ -13,14 +13,14 @@
 
 #define BOOTSTRAP_MAX_WEIGHT 20
 
-/* Hash of a photo's name. */
-uint64_t bootstrap_key(const char *name, uint64_t seed);
+/* Hash of a photo's name as JSON writes it: a name that is not UTF-8 has the same one after it was in a file. */
+diffcut_status bootstrap_key(const char *name, uint64_t seed, uint64_t *key, diffcut_diagnostics *diag);
 
 /* The photo's weight in a replicate, 0 .. BOOTSTRAP_MAX_WEIGHT. */
 uint32_t bootstrap_weight(uint64_t key, uint32_t replicate);
 
 /* Adds a photo to sums (replicates, classes, 2): true positives, and those and the false ones together. */
-void bootstrap_add(const diffcut_score_photo *photo, uint64_t seed, uint32_t replicates, uint32_t classes,
+void bootstrap_add(const diffcut_score_photo *photo, uint64_t key, uint32_t replicates, uint32_t classes,
                    uint64_t *sums);
 
 /* The 2.5th and the 97.5th percentile of the replicates' mean IoU, between neighbours by proportion; NaN without any.

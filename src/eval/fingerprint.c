@@ -122,6 +122,7 @@ diffcut_status diffcut_model_fingerprint(const diffcut_model *model, char finger
     hash_start(&h, HASH_SHA256);
     add_text(&h, "diffcut model 1");
     add_text(&h, info.backend);
+    add_text(&h, info.precision);
     add_text(&h, info.first_stage);
     diffcut_status status = add_checkpoint(&h, model->source, diag);
     if (status == DIFFCUT_OK && model->other != NULL) {

@@ -4,7 +4,7 @@
  *   photo  --centre square--> image (features are computed from it) --bilinear--> input_size --bilinear--> small
  *   labels --centre square--> truth_full --nearest, half-pixel centres--> input_size --nearest--> truth
  *
- * Labels at the network's size are never made: two tables of indices are put one after the other.
+ * Nothing is made at the network's size: two tables of places are put one after the other.
  * Called through the public interface.
  */
 #include <inttypes.h>
@@ -15,7 +15,6 @@
 #include "eval/resample.h"
 #include "io/entry.h"
 #include "io/image.h"
-#include "io/resize.h"
 #include "segment/labels.h"
 
 #define MAX_INPUT_SIZE 16384
@@ -97,47 +96,62 @@ static diffcut_status shrink_labels(const diffcut_labels *full, const diffcut_ev
     return status;
 }
 
-/* from (in, in, 3) to to (out, out, 3). */
-static void shrink_pixels(const float *from, uint32_t in, const upsample_tap *taps, uint32_t out, float *to) {
-    const size_t row = (size_t)in * CHANNELS;
-    for (uint32_t y = 0; y < out; y++) {
-        const float *low = from + taps[y].low * row;
-        const float *high = from + taps[y].high * row;
-        const float down = taps[y].fraction;
-        for (uint32_t x = 0; x < out; x++) {
-            const size_t left = (size_t)taps[x].low * CHANNELS, right = (size_t)taps[x].high * CHANNELS;
-            const float across = taps[x].fraction;
-            for (size_t c = 0; c < CHANNELS; c++) {
-                float above = (1.0F - across) * low[left + c] + across * low[right + c];
-                float below = (1.0F - across) * high[left + c] + across * high[right + c];
-                *to++ = (1.0F - down) * above + down * below;
-            }
-        }
+/* The taps of one axis of the network's input, and of the small photo in it; photos are squares, so both axes'. */
+typedef struct shrinking {
+    const diffcut_image *image;
+    upsample_tap *input; /* (input_size) into the photo */
+    upsample_tap *small; /* (size) into the input */
+} shrinking;
+
+/* A pixel of the network's input, between four of the photo's; 0 .. 1. */
+static void input_pixel(const shrinking *s, upsample_tap y, upsample_tap x, float rgb[CHANNELS]) {
+    const size_t row = (size_t)s->image->width * CHANNELS;
+    const uint8_t *low = s->image->rgb + y.low * row, *high = s->image->rgb + y.high * row;
+    const size_t left = (size_t)x.low * CHANNELS, right = (size_t)x.high * CHANNELS;
+    for (size_t c = 0; c < CHANNELS; c++) {
+        float above = (1.0F - x.fraction) * (float)low[left + c] + x.fraction * (float)low[right + c];
+        float below = (1.0F - x.fraction) * (float)high[left + c] + x.fraction * (float)high[right + c];
+        rgb[c] = ((1.0F - y.fraction) * above + y.fraction * below) / 255.0F;
+    }
+}
+
+static void small_pixel(const shrinking *s, uint32_t y, uint32_t x, float rgb[CHANNELS]) {
+    const upsample_tap down = s->small[y], across = s->small[x];
+    float corner[4][CHANNELS];
+    input_pixel(s, s->input[down.low], s->input[across.low], corner[0]);
+    input_pixel(s, s->input[down.low], s->input[across.high], corner[1]);
+    input_pixel(s, s->input[down.high], s->input[across.low], corner[2]);
+    input_pixel(s, s->input[down.high], s->input[across.high], corner[3]);
+    for (size_t c = 0; c < CHANNELS; c++) {
+        float above = (1.0F - across.fraction) * corner[0][c] + across.fraction * corner[1][c];
+        float below = (1.0F - across.fraction) * corner[2][c] + across.fraction * corner[3][c];
+        rgb[c] = (1.0F - down.fraction) * above + down.fraction * below;
     }
 }
 
 static diffcut_status shrink_image(const diffcut_image *image, const diffcut_eval_settings *settings, float **out,
                                    diffcut_diagnostics *diag) {
-    const uint32_t in = settings->input_size, size = settings->size;
-    float *whole = mem_array(in, (size_t)in * CHANNELS * sizeof *whole);
+    const uint32_t size = settings->size;
+    shrinking s = {.image = image,
+                   .input = mem_array(settings->input_size, sizeof *s.input),
+                   .small = mem_array(size, sizeof *s.small)};
     float *small = mem_array(size, (size_t)size * CHANNELS * sizeof *small);
-    upsample_tap *taps = mem_array(size, sizeof *taps);
     diffcut_status status = DIFFCUT_OK;
-    if (whole == NULL || small == NULL || taps == NULL) {
-        status = diag_no_memory(diag, (size_t)in * in * CHANNELS * sizeof *whole, "resizing a photo");
+    if (s.input == NULL || s.small == NULL || small == NULL) {
+        mem_free(small);
+        status = diag_no_memory(diag, (size_t)size * size * CHANNELS * sizeof *small, "resizing a photo");
     } else {
-        const work w = {.threads = 1, .diag = diag};
-        status = resize_image(&w, image, in, in, DIFFCUT_RESAMPLE_BILINEAR, whole);
-    }
-    if (status == DIFFCUT_OK) {
-        upsample_half_pixel(in, size, taps);
-        shrink_pixels(whole, in, taps, size, small);
+        upsample_half_pixel(image->width, settings->input_size, s.input);
+        upsample_half_pixel(settings->input_size, size, s.small);
+        for (uint32_t y = 0; y < size; y++) {
+            for (uint32_t x = 0; x < size; x++) {
+                small_pixel(&s, y, x, small + ((size_t)y * size + x) * CHANNELS);
+            }
+        }
         *out = small;
-        small = NULL;
     }
-    mem_free(taps);
-    mem_free(small);
-    mem_free(whole);
+    mem_free(s.small);
+    mem_free(s.input);
     return status;
 }
 

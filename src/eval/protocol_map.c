@@ -106,12 +106,22 @@ static diffcut_status fill_dataset(diffcut_protocol *p, json_view file, diffcut_
     return status;
 }
 
+/* What has no class in the two usual forms is left out, unless it is a class here. */
+static void leave_out(diffcut_protocol *p, uint32_t value) {
+    if (p->table[value] == PROTOCOL_INVALID) {
+        p->table[value] = PROTOCOL_LEFT_OUT;
+    }
+}
+
 static diffcut_status fill_generic(diffcut_protocol *p, const diffcut_protocol_settings *settings,
                                    diffcut_diagnostics *diag) {
+    const bool from_one = settings->label_values == DIFFCUT_VALUES_FROM_ONE;
+    if (settings->values != NULL && settings->label_values != DIFFCUT_VALUES_DATASET) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT,
+                         "protocol generic: values and label_values exclude each other");
+    }
     for (uint32_t c = 0; c < p->classes; c++) {
-        uint32_t value = settings->values != NULL                            ? settings->values[c]
-                         : settings->label_values == DIFFCUT_VALUES_FROM_ONE ? c + 1
-                                                                             : c;
+        uint32_t value = settings->values != NULL ? settings->values[c] : from_one ? c + 1 : c;
         if (value >= PROTOCOL_VALUES || p->table[value] != PROTOCOL_INVALID) {
             return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "protocol generic: values[%" PRIu32 "] is %" PRIu32 ", %s",
                              c, value, value >= PROTOCOL_VALUES ? "above 65535" : "another class's already");
@@ -125,6 +135,10 @@ static diffcut_status fill_generic(diffcut_protocol *p, const diffcut_protocol_s
                              settings->background);
         }
         p->background = p->table[settings->background];
+    }
+    if (settings->label_values != DIFFCUT_VALUES_DATASET) {
+        leave_out(p, VOID_VALUE);
+        leave_out(p, 0);
     }
     return DIFFCUT_OK;
 }
@@ -153,7 +167,7 @@ diffcut_status protocol_fill_table(diffcut_protocol *protocol, const diffcut_pro
     if (status != DIFFCUT_OK || settings->ignore < 0) {
         return status;
     }
-    if (file == NULL && protocol->table[settings->ignore] != PROTOCOL_INVALID) {
+    if (file == NULL && protocol->table[settings->ignore] < protocol->classes) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT,
                          "protocol generic: ignore is %" PRId64 ", the value of class %u", settings->ignore,
                          (unsigned)protocol->table[settings->ignore]);

@@ -92,7 +92,11 @@ diffcut_status diffcut_score_add(diffcut_score *score, const diffcut_score_photo
     if (score == NULL || photo == NULL || photo->name == NULL) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "diffcut_score_add: no score, no photo or no name");
     }
+    uint64_t key = 0;
     diffcut_status status = check_photo(score, photo, diag);
+    if (status == DIFFCUT_OK) {
+        status = bootstrap_key(photo->name, score->settings.seed, &key, diag);
+    }
     if (status != DIFFCUT_OK) {
         return status;
     }
@@ -119,8 +123,7 @@ diffcut_status diffcut_score_add(diffcut_score *score, const diffcut_score_photo
         sums[SCORE_BAND_UNION] += c->band_union;
         sums[SCORE_CLASS_PHOTOS] += c->tp + c->fn > 0;
     }
-    bootstrap_add(photo, score->settings.seed, score->settings.replicates, score->protocol->classes,
-                  score->bootstrap);
+    bootstrap_add(photo, key, score->settings.replicates, score->protocol->classes, score->bootstrap);
     return DIFFCUT_OK;
 }
 

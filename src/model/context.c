@@ -188,6 +188,12 @@ void context_source_close(context_source *self) {
     mem_free(self);
 }
 
+void context_source_set_precision(context_source *self, dtype precision) {
+    for (size_t i = 0; i < ENCODERS; i++) {
+        self->encoder[i].precision = precision;
+    }
+}
+
 const char *context_source_name(const context_source *self) {
     static const char *const names[] = {[SOURCE_ZEROS] = "zeros",
                                         [SOURCE_ENCODERS] = "text encoders",

@@ -25,6 +25,8 @@ diffcut_status context_source_open(checkpoint *source, const unet_config *config
                                    const char *file, context_source **out, diffcut_diagnostics *diag);
 /* NULL is allowed. */
 void context_source_close(context_source *self);
+/* DTYPE_F32, the default, or DTYPE_BF16: of the products in the text encoders' linear layers and attention. */
+void context_source_set_precision(context_source *self, dtype precision);
 
 /* "zeros", "text encoders", "file" or "missing". */
 const char *context_source_name(const context_source *self);

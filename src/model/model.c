@@ -138,6 +138,44 @@ static diffcut_status open_first_stage(diffcut_model *model, const diffcut_model
     return first_stage_open(model->backend, &wanted, source, &model->first_stage, diag);
 }
 
+/* Below this many parameters a UNet's products are a small part of a photo's time, which bf16 would not shorten much,
+ * and the model stays with the numbers that it was made with. */
+#define BF16_LEAST_PARAMETERS 50000000U
+
+/* Adds a weight's numbers up by its shape: its tensors need not be there. */
+static diffcut_status add_parameters(void *user, const char *component, const char *prefix, const weight_need *need) {
+    uint64_t *sum = user;
+    uint64_t parts = 0;
+    (void)component;
+    (void)prefix;
+    while (parts < WEIGHT_MAX_PARTS && need->parts[parts] != NULL) {
+        parts++;
+    }
+    *sum += parts * need->out * need->in * (need->form == WEIGHT_FORM_CONV3X3 ? 9 : 1);
+    return DIFFCUT_OK;
+}
+
+static diffcut_status choose_precision(diffcut_model *model, diffcut_precision wanted, diffcut_diagnostics *diag) {
+    if ((int)wanted < DIFFCUT_PRECISION_AUTO || wanted > DIFFCUT_PRECISION_BF16) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "precision %d is none of the precisions", (int)wanted);
+    }
+    const backend_ops *ops = model->backend->ops;
+    backend_bf16 support = ops->bf16(model->backend);
+    if (wanted == DIFFCUT_PRECISION_BF16 && support == BACKEND_BF16_NONE) {
+        return diag_fail(diag, DIFFCUT_ERROR_UNSUPPORTED, "precision bf16: backend %s computes in f32 only",
+                         ops->name);
+    }
+    uint64_t parameters = 0;
+    (void)unet_visit(model->network, model->hook.step + 1, add_parameters, &parameters);
+    bool large = parameters >= BF16_LEAST_PARAMETERS;
+    bool reduce = wanted == DIFFCUT_PRECISION_BF16 ||
+                  (wanted == DIFFCUT_PRECISION_AUTO && support == BACKEND_BF16_FAST && large);
+    model->precision = reduce ? DTYPE_BF16 : DTYPE_F32;
+    unet_set_precision(model->network, model->precision);
+    context_source_set_precision(model->text, model->precision);
+    return DIFFCUT_OK;
+}
+
 static diffcut_status open_parts(diffcut_model *model, const char *path, const diffcut_model_settings *settings,
                                  diffcut_diagnostics *diag) {
     unet_config config;
@@ -173,6 +211,9 @@ static diffcut_status open_parts(diffcut_model *model, const char *path, const d
     }
     if (status == DIFFCUT_OK) {
         status = model_about_read(model->source, &model->about, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = choose_precision(model, settings->precision, diag);
     }
     return status;
 }
@@ -278,6 +319,7 @@ void diffcut_model_get_info(const diffcut_model *model, diffcut_model_info *info
         .family = model_family_name(model->settings.family),
         .first_stage = first_stage_name(first_stage_get_kind(model->first_stage)),
         .backend = model->backend->ops->name,
+        .precision = model->precision == DTYPE_BF16 ? "bf16" : "f32",
         .dtype = weight_totals_type(&model->needed),
         .hook = model->hook.name,
         .size = model->settings.size,

@@ -31,6 +31,7 @@ struct diffcut_model {
     unet_hook hook;       /* default */
     weight_totals needed; /* up to it */
     model_about about;
+    dtype precision; /* of the UNet's and the text encoders' products */
 
     context_source *text;      /* where contexts come from */
     pthread_mutex_t preparing; /* guards what follows, and the unprepared part of network and contexts */

@@ -62,8 +62,9 @@ diffcut_status autoencoder_check_keys(json_view config, const char *const *known
 
 /* ------------------------------------------------------------------------------------------------- weights */
 
-static weight_need conv(const char *part, uint32_t out, uint32_t in, bool bias) {
-    return (weight_need){.parts = {part}, .form = WEIGHT_FORM_CONV3X3, .out = out, .in = in, .bias = bias};
+static weight_need conv(const char *part, uint32_t out, uint32_t in, bool bias, uint32_t stride) {
+    return (weight_need){
+        .parts = {part}, .form = WEIGHT_FORM_CONV3X3, .out = out, .in = in, .bias = bias, .stride = stride};
 }
 
 static weight_need norm(const char *part, uint32_t channels) {
@@ -81,13 +82,14 @@ void autoencoder_step_needs(const autoencoder_step *step, weight_need needs[AUTO
     switch (step->kind) {
     case AUTOENCODER_CONV:
     case AUTOENCODER_DOWNSAMPLE:
-        needs[AUTOENCODER_WEIGHT] = conv(step->part, out, in, step->bias);
+        needs[AUTOENCODER_WEIGHT] =
+            conv(step->part, out, in, step->bias, step->kind == AUTOENCODER_DOWNSAMPLE ? 2 : 1);
         break;
     case AUTOENCODER_RESNET:
         needs[AUTOENCODER_NORM_1] = norm(".norm1", in);
-        needs[AUTOENCODER_CONV_1] = conv(".conv1", out, in, true);
+        needs[AUTOENCODER_CONV_1] = conv(".conv1", out, in, true, 1);
         needs[AUTOENCODER_NORM_2] = norm(".norm2", out);
-        needs[AUTOENCODER_CONV_2] = conv(".conv2", out, out, true);
+        needs[AUTOENCODER_CONV_2] = conv(".conv2", out, out, true, 1);
         if (in != out) {
             needs[AUTOENCODER_SHORTCUT] = product(".conv_shortcut", WEIGHT_FORM_POINT, out, in);
         }
@@ -106,9 +108,9 @@ void autoencoder_step_needs(const autoencoder_step *step, weight_need needs[AUTO
         needs[AUTOENCODER_WEIGHT] = product("", WEIGHT_FORM_POINT, out, in);
         break;
     case AUTOENCODER_BLOCK:
-        needs[0] = conv(".conv.0", out, in, true);
-        needs[1] = conv(".conv.2", out, out, true);
-        needs[2] = conv(".conv.4", out, out, true);
+        needs[0] = conv(".conv.0", out, in, true, 1);
+        needs[1] = conv(".conv.2", out, out, true, 1);
+        needs[2] = conv(".conv.4", out, out, true, 1);
         break;
     case AUTOENCODER_KIND_COUNT:
         break;

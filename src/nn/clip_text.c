@@ -16,17 +16,25 @@
 /* A layer's weights. Queries, keys and values have a bias each, so they are three products. */
 enum { NORM_1, QUERY, KEY, VALUE, ATTENTION_END, NORM_2, FEED_UP, FEED_DOWN, LAYER_SLOTS };
 
+static weight_need norm(const char *name, uint32_t width) {
+    return (weight_need){.parts = {name}, .form = WEIGHT_FORM_NORM, .out = width, .bias = true};
+}
+
+static weight_need linear(const char *name, uint32_t out, uint32_t in, bool bias) {
+    return (weight_need){.parts = {name}, .form = WEIGHT_FORM_LINEAR, .out = out, .in = in, .bias = bias};
+}
+
 static void layer_needs(const clip_text_config *config, weight_need needs[LAYER_SLOTS]) {
     uint32_t c = config->width;
     uint32_t wide = config->wide;
-    needs[NORM_1] = (weight_need){{"layer_norm1"}, WEIGHT_FORM_NORM, c, 0, true};
-    needs[QUERY] = (weight_need){{"self_attn.q_proj"}, WEIGHT_FORM_LINEAR, c, c, true};
-    needs[KEY] = (weight_need){{"self_attn.k_proj"}, WEIGHT_FORM_LINEAR, c, c, true};
-    needs[VALUE] = (weight_need){{"self_attn.v_proj"}, WEIGHT_FORM_LINEAR, c, c, true};
-    needs[ATTENTION_END] = (weight_need){{"self_attn.out_proj"}, WEIGHT_FORM_LINEAR, c, c, true};
-    needs[NORM_2] = (weight_need){{"layer_norm2"}, WEIGHT_FORM_NORM, c, 0, true};
-    needs[FEED_UP] = (weight_need){{"mlp.fc1"}, WEIGHT_FORM_LINEAR, wide, c, true};
-    needs[FEED_DOWN] = (weight_need){{"mlp.fc2"}, WEIGHT_FORM_LINEAR, c, wide, true};
+    needs[NORM_1] = norm("layer_norm1", c);
+    needs[QUERY] = linear("self_attn.q_proj", c, c, true);
+    needs[KEY] = linear("self_attn.k_proj", c, c, true);
+    needs[VALUE] = linear("self_attn.v_proj", c, c, true);
+    needs[ATTENTION_END] = linear("self_attn.out_proj", c, c, true);
+    needs[NORM_2] = norm("layer_norm2", c);
+    needs[FEED_UP] = linear("mlp.fc1", wide, c, true);
+    needs[FEED_DOWN] = linear("mlp.fc2", c, wide, true);
 }
 
 static void layer_prefix(size_t layer, char out[NAME_SIZE]) {
@@ -34,16 +42,16 @@ static void layer_prefix(size_t layer, char out[NAME_SIZE]) {
 }
 
 static weight_need final_norm(const clip_text_config *config) {
-    return (weight_need){{FINAL_NORM}, WEIGHT_FORM_NORM, config->width, 0, true};
+    return norm(FINAL_NORM, config->width);
 }
 
 static weight_need projection(const clip_text_config *config) {
-    return (weight_need){{PROJECTION}, WEIGHT_FORM_LINEAR, config->projected, config->width, false};
+    return linear(PROJECTION, config->projected, config->width, false);
 }
 
 /* The embeddings are tables of rows, checked as linear weights are. */
 static weight_need embedding(const char *name, uint32_t rows, uint32_t width) {
-    return (weight_need){{name}, WEIGHT_FORM_LINEAR, rows, width, false};
+    return linear(name, rows, width, false);
 }
 
 /* How far the run goes: the pooled text and the normed state need all of it. */
@@ -161,14 +169,18 @@ static tensor rows(const run *r, backend_buffer *buffer, size_t first, uint32_t 
 }
 
 static void load(const run *r, const char *prefix, const weight_need *need, backend_weight **out) {
+    weight_need once = *need;
+    once.precision = r->encoder->precision;
+    once.once = need->form == WEIGHT_FORM_LINEAR;
     if (r->l->status == DIFFCUT_OK) {
-        r->l->status = weight_load(r->encoder->source, r->encoder->component, prefix, need, r->l->backend, out,
+        r->l->status = weight_load(r->encoder->source, r->encoder->component, prefix, &once, r->l->backend, out,
                                    r->l->work->diag);
     }
 }
 
-static void drop(const run *r, backend_weight *weight) {
+static void drop(const run *r, const char *prefix, const weight_need *need, backend_weight *weight) {
     r->l->backend->ops->weight_destroy(weight);
+    weight_release(r->encoder->source, r->encoder->component, prefix, need);
 }
 
 static void run_layer(run *r, size_t index) {
@@ -201,7 +213,7 @@ static void run_layer(run *r, size_t index) {
         r->l->status = r->l->backend->ops->stream_wait(r->l->stream, r->l->work->diag);
     }
     for (size_t slot = 0; slot < LAYER_SLOTS; slot++) {
-        drop(r, weights[slot]);
+        drop(r, prefix, &needs[slot], weights[slot]);
     }
 }
 
@@ -229,8 +241,10 @@ static void run_end(run *r, size_t end) {
     if (r->l->status == DIFFCUT_OK) {
         r->l->status = r->l->backend->ops->stream_wait(r->l->stream, r->l->work->diag);
     }
-    drop(r, norm);
-    drop(r, project);
+    drop(r, "", &norm_need, norm);
+    if (r->encoder->pooled) {
+        drop(r, "", &projection_need, project);
+    }
 }
 
 static void tap_hidden(run *r, size_t index) {
@@ -331,9 +345,11 @@ diffcut_status clip_text_encode(const clip_text *self, backend *target, backend_
     layers_take(&l, elements, &r.x);
     layers_take(&l, elements, &r.n);
     layers_take(&l, wide, &r.f);
+    target->ops->stream_precision(stream, self->precision);
     if (l.status == DIFFCUT_OK) {
         run_encoder(&r, ids, &result);
     }
+    target->ops->stream_precision(stream, DTYPE_F32); /* other networks run on this stream too */
     if (l.status == DIFFCUT_OK) {
         l.status = check_finite(self, result.tokens, elements, w->diag);
     }

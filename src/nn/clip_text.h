@@ -4,7 +4,7 @@
  *
  * A transformer with causal attention: x += attention(norm1(x)); x += fc2(act(fc1(norm2(x)))); norm at the end.
  * It runs once per prompt, so it keeps nothing: the token embedding is read by the rows that occur, and each layer's
- * weights are prepared, used and freed before the next one's, which bounds the memory by the largest layer. Called by
+ * weights are read in place, where they are mapped, and their pages given back before the next layer's. Called by
  * model/context and its parity test.
  */
 #ifndef DIFFCUT_NN_CLIP_TEXT_H
@@ -18,6 +18,7 @@ typedef struct clip_text {
     const checkpoint *source; /* in which `component` is required */
     const char *component;    /* "text_encoder", "text_encoder_2" */
     clip_text_config config;
+    dtype precision;  /* of the products in linear layers and attention: DTYPE_F32 or DTYPE_BF16 */
     bool penultimate; /* the tokens' vectors are the input of the last layer, without a norm; else normed output */
     bool pooled;      /* the projected vector of the text, too */
 } clip_text;

@@ -1,10 +1,11 @@
 /*
- * encode.h - a picture's features: first stage, noise, UNet encoder to the hooks. Called by the pipeline.
+ * encode.h - pictures' features: first stage, noise, UNet encoder to the hooks. Called by the pipeline.
  *
  * The parts of a picture's features are the outputs of each hook at each timestep, in the order timestep, hook:
  * parts[t * hooks + k]. The first stage runs once; the UNet once for each timestep and draw of noise, and serves all
- * hooks in one pass. Draw k is the k-th call on one generator, the same for every timestep; a part is the mean over
- * the draws, summed in double in their order.
+ * hooks in one pass. Several pictures of one size go through the UNet together, under the same noise; the first
+ * stage, whose products are large enough alone, takes them one by one. Draw k is the k-th call on one generator, the
+ * same for every timestep; a part is the mean over the draws, summed in double in their order.
  */
 #ifndef DIFFCUT_NN_ENCODE_H
 #define DIFFCUT_NN_ENCODE_H
@@ -43,10 +44,22 @@ diffcut_status encode_parts(const diffcut_model *model, backend_stream *stream, 
                             uint32_t height, uint32_t width, const diffcut_settings *settings,
                             const encode_request *request, unet_features *parts);
 
+/* The same for images of one size: parts[i * part_count + p] is image i's, equal to the bit to what encode_parts
+ * makes of it. Dumps nothing of several. */
+diffcut_status encode_parts_batch(const diffcut_model *model, backend_stream *stream, const work *w,
+                                  const float *const *images, uint32_t count, uint32_t height, uint32_t width,
+                                  const diffcut_settings *settings, const encode_request *request,
+                                  unet_features *parts);
+
 /* encode_request_make, encode_parts, and the parts side by side (nn/concatenate): *features (*fh, *fw, *fc), which
  * the caller frees with mem_free. Also dumps "features". */
 diffcut_status encode_features(const diffcut_model *model, backend_stream *stream, const work *w, const float *image,
                                uint32_t height, uint32_t width, const diffcut_settings *settings, float **features,
                                uint32_t *fh, uint32_t *fw, uint32_t *fc);
+
+/* The same for images of one size: features[i], whose data the caller frees with mem_free, is image i's. */
+diffcut_status encode_features_batch(const diffcut_model *model, backend_stream *stream, const work *w,
+                                     const float *const *images, uint32_t count, uint32_t height, uint32_t width,
+                                     const diffcut_settings *settings, unet_features *features);
 
 #endif

@@ -46,6 +46,10 @@ const unet_plan *unet_get_plan(const unet *self) {
     return &self->plan;
 }
 
+void unet_set_precision(unet *self, dtype precision) {
+    self->precision = precision;
+}
+
 diffcut_status unet_visit(const unet *self, size_t steps, weight_visit_fn visit, void *user) {
     for (size_t i = 0; i < steps; i++) {
         weight_need needs[UNET_SLOTS];
@@ -70,6 +74,7 @@ static diffcut_status prepare_step(const unet *self, unet_step *step, diffcut_di
         if (needs[slot].form == WEIGHT_FORM_ABSENT) {
             continue;
         }
+        needs[slot].precision = self->precision;
         diffcut_status status =
             weight_load(self->source, COMPONENT, step->name, &needs[slot], self->backend, &step->weights[slot], diag);
         if (status != DIFFCUT_OK) {

@@ -26,6 +26,10 @@ void unet_close(unet *self);
 
 const unet_plan *unet_get_plan(const unet *self);
 
+/* DTYPE_F32, the default, or DTYPE_BF16: of the products in linear layers and attention, for weights that are
+ * prepared from here on. Norms, residual sums and convolutions are float32 always. */
+void unet_set_precision(unet *self, dtype precision);
+
 /* Every weight of the first `steps` steps, in their order; stops at the first status that is not DIFFCUT_OK. */
 diffcut_status unet_visit(const unet *self, size_t steps, weight_visit_fn visit, void *user);
 /* Reads and prepares the weights of the first `steps` steps; those that are prepared stay. */
@@ -43,7 +47,8 @@ diffcut_status unet_context_prepare(unet_context *context, backend_stream *strea
                                     diffcut_diagnostics *diag);
 
 typedef struct unet_input {
-    const float *noisy; /* (h, w, in_channels) */
+    const float *noisy; /* (n, h, w, in_channels) */
+    uint32_t n;         /* images, run together: at one timestep, under one context */
     uint32_t h, w;
     int32_t timestep;
     const unet_context *context;
@@ -55,9 +60,10 @@ typedef struct unet_features {
     uint32_t h, w, c;
 } unet_features;
 
-/* Runs the encoder once, to the last of the hooks, whose steps are prepared in network and context; out[i] is hook
- * i's output. No hook is given twice. tap may be NULL. NaN or infinity in the features is DIFFCUT_ERROR_NUMERIC and
- * names the first module that made it. */
+/* Runs the encoder once, to the last of the hooks, whose steps are prepared in network and context; out[i *
+ * hook_count + k] is hook k's output for image i, the same to the bit as when that image is run alone. No hook is
+ * given twice. tap may be NULL, and with several images it is. NaN or infinity in the features is
+ * DIFFCUT_ERROR_NUMERIC and names the first module that made it. */
 diffcut_status unet_encode(const unet *self, backend_stream *stream, const work *w, const unet_input *input,
                            const unet_hook *hooks, size_t hook_count, layer_tap_fn tap, void *tap_user,
                            unet_features *out);

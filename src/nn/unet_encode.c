@@ -1,7 +1,7 @@
 /*
  * unet_encode.c - runs a UNet's encoder up to its last hook. See unet.h.
  *
- * Three grids and one wide buffer serve the whole run, each as large as the largest step asks for:
+ * Three grids and one wide buffer serve the whole run, each as large as the largest step asks for, for all images:
  *   x  the activation between steps (h, w, c); inside a transformer its residual
  *   y  a resnet's output, which then changes places with x; inside a transformer the normalised tokens
  *   t  a resnet's middle; inside a transformer the hidden tokens (h*w, c)
@@ -21,15 +21,17 @@
 /* ------------------------------------------------------------------------------------------------- views */
 
 tensor unet_grid(const unet_run *r, backend_buffer *buffer, uint32_t c) {
-    return (tensor){.buffer = buffer, .n = 1, .h = r->h, .w = r->w, .c = c, .stride = c};
+    return (tensor){.buffer = buffer, .n = r->input->n, .h = r->h, .w = r->w, .c = c, .stride = c};
 }
 
 tensor unet_tokens(const unet_run *r, backend_buffer *buffer, uint32_t first, uint32_t c, uint32_t stride) {
-    return (tensor){.buffer = buffer, .offset = first, .n = 1, .h = r->h * r->w, .w = 1, .c = c, .stride = stride};
+    return (tensor){
+        .buffer = buffer, .offset = first, .n = r->input->n, .h = r->h * r->w, .w = 1, .c = c, .stride = stride};
 }
 
 tensor unet_vector(const unet_run *r, size_t offset, uint32_t c) {
-    return (tensor){.buffer = r->vectors, .offset = offset, .n = 1, .h = 1, .w = 1, .c = c, .stride = c};
+    uint32_t n = r->input->n;
+    return (tensor){.buffer = r->vectors, .offset = n * offset, .n = n, .h = 1, .w = 1, .c = c, .stride = c};
 }
 
 /* ------------------------------------------------------------------------------------------------- outputs */
@@ -48,22 +50,32 @@ bool unet_wanted(const unet_run *r, const char *suffix) {
     return r->layers.tap != NULL || find_hook(r, suffix) != NULL;
 }
 
-static void keep(unet_run *r, const unet_hook *hook, const tensor *value, uint32_t h, uint32_t w) {
+static void keep_image(unet_run *r, uint32_t image, const unet_hook *hook, const tensor *value, uint32_t h,
+                       uint32_t w) {
     layers *l = &r->layers;
-    size_t elements = tensor_positions(value) * value->c;
-    float *data = mem_array(elements, sizeof *data);
+    tensor own = *value;
+    own.n = 1;
+    size_t positions = tensor_positions(&own);
+    own.offset += image * positions * own.stride;
+    float *data = mem_array(positions * own.c, sizeof *data);
     if (data == NULL) {
-        l->status = diag_no_memory(l->work->diag, elements * sizeof *data, "the features");
+        l->status = diag_no_memory(l->work->diag, positions * own.c * sizeof *data, "the features");
         return;
     }
-    layers_download(l, value, data);
+    layers_download(l, &own, data);
     if (l->status != DIFFCUT_OK) {
         mem_free(data);
         return;
     }
-    r->kept[hook - r->hooks] = (unet_features){data, h, w, value->c};
+    r->kept[image * r->hook_count + (size_t)(hook - r->hooks)] = (unet_features){data, h, w, own.c};
+}
+
+static void keep(unet_run *r, const unet_hook *hook, const tensor *value, uint32_t h, uint32_t w) {
+    for (uint32_t image = 0; image < r->input->n && r->layers.status == DIFFCUT_OK; image++) {
+        keep_image(r, image, hook, value, h, w);
+    }
     r->missing--;
-    l->done = r->missing == 0;
+    r->layers.done = r->missing == 0;
 }
 
 static void emit_sized(unet_run *r, const char *suffix, const tensor *value, uint32_t h, uint32_t w) {
@@ -98,10 +110,11 @@ static void (*const run_step[UNET_KIND_COUNT])(unet_run *) = {
     [UNET_DOWNSAMPLE] = unet_run_downsample,
 };
 
-/* Raises *most to h * w * c. */
-static bool raise_to(size_t *most, uint32_t h, uint32_t w, uint32_t c) {
+/* Raises *most to n * h * w * c. */
+static bool raise_to(const unet_run *r, size_t *most, uint32_t h, uint32_t w, uint32_t c) {
     size_t elements;
-    if (!mem_mul(h, w, &elements) || elements > UINT32_MAX || !mem_mul(elements, c, &elements)) {
+    if (!mem_mul(h, w, &elements) || !mem_mul(elements, r->input->n, &elements) || elements > UINT32_MAX ||
+        !mem_mul(elements, c, &elements)) {
         return false;
     }
     *most = elements > *most ? elements : *most;
@@ -148,9 +161,9 @@ static diffcut_status plan_memory(unet_run *r, size_t steps) {
             continue;
         }
         inputs = step->kind == UNET_RESNET && step->out > inputs ? step->out : inputs;
-        fits = raise_to(&r->memory.grid, h, w, c) && raise_to(&r->memory.wide, h, w, wide_channels(step));
+        fits = raise_to(r, &r->memory.grid, h, w, c) && raise_to(r, &r->memory.wide, h, w, wide_channels(step));
         if (r->layers.tap != NULL || has_hook(r, i)) {
-            fits = fits && raise_to(&r->memory.extra, h, w, c);
+            fits = fits && raise_to(r, &r->memory.extra, h, w, c);
         }
         if (step->kind == UNET_DOWNSAMPLE) {
             if (h + padding < 2 || w + padding < 2) {
@@ -160,8 +173,10 @@ static diffcut_status plan_memory(unet_run *r, size_t steps) {
             w = unet_halved(w, padding);
         }
     }
-    r->memory.vectors = 4 * (size_t)unet_config_time_width(&plan->config) + inputs;
-    return fits ? DIFFCUT_OK : diag_fail(diag, DIFFCUT_ERROR_LIMIT, "a %ux%u latent is too large", r->w, r->h);
+    size_t vectors = 4 * (size_t)unet_config_time_width(&plan->config) + inputs;
+    fits = fits && mem_mul(vectors, r->input->n, &r->memory.vectors);
+    return fits ? DIFFCUT_OK
+                : diag_fail(diag, DIFFCUT_ERROR_LIMIT, "%u latents of %ux%u are too large", r->input->n, r->w, r->h);
 }
 
 static void take_buffers(unet_run *r) {
@@ -204,6 +219,7 @@ static diffcut_status run_network(unet_run *r) {
     r->missing = r->hook_count;
     l->status = plan_memory(r, steps);
     take_buffers(r);
+    l->backend->ops->stream_precision(l->stream, r->network->precision);
     for (size_t i = 0; i < steps && l->status == DIFFCUT_OK; i++) {
         l->status = work_progress(l->work, (double)i / (double)steps);
         r->index = i;
@@ -212,13 +228,14 @@ static diffcut_status run_network(unet_run *r) {
             run_step[r->step->kind](r);
         }
     }
+    l->backend->ops->stream_precision(l->stream, DTYPE_F32); /* other networks run on this stream too */
     give_back_buffers(r);
     layers_end(l);
     if (l->status == DIFFCUT_OK) {
         l->status = work_progress(l->work, 1.0);
     }
     if (l->status != DIFFCUT_OK) {
-        forget(r->kept, r->hook_count);
+        forget(r->kept, r->input->n * r->hook_count);
     }
     return l->status;
 }
@@ -234,7 +251,7 @@ static bool all_finite(const float *data, size_t count) {
 
 static bool all_kept_finite(const unet_run *r) {
     bool finite = true;
-    for (size_t i = 0; i < r->hook_count && finite; i++) {
+    for (size_t i = 0; i < r->input->n * r->hook_count && finite; i++) {
         finite = all_finite(r->kept[i].data, (size_t)r->kept[i].h * r->kept[i].w * r->kept[i].c);
     }
     return finite;
@@ -250,13 +267,14 @@ static diffcut_status find_not_finite(void *user, const char *module, const floa
                      module);
 }
 
-/* Runs once more, watched, into the emptied `kept`. */
-static diffcut_status explain_not_finite(const unet_run *run_before) {
-    const unet_input *input = run_before->input;
+/* Runs an image once more, watched, into the emptied `kept`; DIFFCUT_OK when nothing was found. */
+static diffcut_status watch_image(const unet_run *run_before, uint32_t image) {
+    unet_input input = *run_before->input;
     diffcut_diagnostics *diag = run_before->layers.work->diag;
-    size_t count = (size_t)input->h * input->w * run_before->network->plan.config.in_channels;
-    forget(run_before->kept, run_before->hook_count);
-    if (!all_finite(input->noisy, count)) {
+    size_t count = (size_t)input.h * input.w * run_before->network->plan.config.in_channels;
+    input.n = 1;
+    input.noisy += image * count;
+    if (!all_finite(input.noisy, count)) {
         return diag_fail(diag, DIFFCUT_ERROR_NUMERIC, "the UNet's input holds NaN or infinity");
     }
     work quiet = *run_before->layers.work; /* the steps have been reported once */
@@ -267,22 +285,31 @@ static diffcut_status explain_not_finite(const unet_run *run_before) {
                                  .work = &quiet,
                                  .tap = find_not_finite,
                                  .tap_user = diag},
-                      .input = input,
+                      .input = &input,
                       .hooks = run_before->hooks,
                       .kept = run_before->kept,
                       .hook_count = run_before->hook_count};
     diffcut_status status = run_network(&again);
-    if (status == DIFFCUT_OK) {
-        forget(again.kept, again.hook_count);
-        status = diag_fail(diag, DIFFCUT_ERROR_NUMERIC, "the features hold NaN or infinity");
-    }
+    forget(again.kept, again.hook_count);
     return status;
+}
+
+/* The failure, with the module that made the first value that is not finite. Empties `kept`. */
+static diffcut_status explain_not_finite(const unet_run *r) {
+    diffcut_status status = DIFFCUT_OK;
+    forget(r->kept, r->input->n * r->hook_count);
+    for (uint32_t image = 0; image < r->input->n && status == DIFFCUT_OK; image++) {
+        status = watch_image(r, image);
+    }
+    return status != DIFFCUT_OK
+               ? status
+               : diag_fail(r->layers.work->diag, DIFFCUT_ERROR_NUMERIC, "the features hold NaN or infinity");
 }
 
 static diffcut_status check_input(const unet *self, const unet_input *input, const unet_hook *hooks, size_t count,
                                   diffcut_diagnostics *diag) {
-    if (input->h == 0 || input->w == 0) {
-        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "a latent of %ux%u", input->w, input->h);
+    if (input->n == 0 || input->h == 0 || input->w == 0) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "%u latents of %ux%u", input->n, input->w, input->h);
     }
     for (size_t i = 0; i < count; i++) {
         size_t step = hooks[i].step;
@@ -303,9 +330,14 @@ diffcut_status unet_encode(const unet *self, backend_stream *stream, const work 
     if (status != DIFFCUT_OK) {
         return status;
     }
-    unet_features *kept = mem_array_zero(hook_count, sizeof *kept);
+    if (tap != NULL && input->n > 1) {
+        return diag_fail(w->diag, DIFFCUT_ERROR_ARGUMENT, "modules' outputs are seen of one latent, not of %u",
+                         input->n);
+    }
+    size_t count = hook_count * input->n; /* at most 64 * 2^32 */
+    unet_features *kept = mem_array_zero(count, sizeof *kept);
     if (kept == NULL) {
-        return diag_no_memory(w->diag, hook_count * sizeof *kept, "the features");
+        return diag_fail(w->diag, DIFFCUT_ERROR_MEMORY, "no memory for the features of %u latents", input->n);
     }
     unet_run r = {.network = self,
                   .layers = {.backend = self->backend, .stream = stream, .work = w, .tap = tap, .tap_user = tap_user},
@@ -318,7 +350,7 @@ diffcut_status unet_encode(const unet *self, backend_stream *stream, const work 
         status = explain_not_finite(&r);
     }
     if (status == DIFFCUT_OK) {
-        memcpy(out, kept, hook_count * sizeof *kept);
+        memcpy(out, kept, count * sizeof *kept);
     }
     mem_free(kept);
     return status;

@@ -10,6 +10,7 @@ struct unet {
     backend *backend;
     const checkpoint *source;
     unet_plan plan;
+    dtype precision; /* of the products in linear layers and attention */
     /* Steps whose weights are there. Only grows, under the owner's lock; a run reads it without. */
     atomic_size_t prepared;
 };

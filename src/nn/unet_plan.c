@@ -119,8 +119,9 @@ static weight_need linear(const char *part, uint32_t out, uint32_t in, bool bias
     return (weight_need){.parts = {part}, .form = WEIGHT_FORM_LINEAR, .out = out, .in = in, .bias = bias};
 }
 
-static weight_need conv(const char *part, uint32_t out, uint32_t in) {
-    return (weight_need){.parts = {part}, .form = WEIGHT_FORM_CONV3X3, .out = out, .in = in, .bias = true};
+static weight_need conv(const char *part, uint32_t out, uint32_t in, uint32_t stride) {
+    return (weight_need){
+        .parts = {part}, .form = WEIGHT_FORM_CONV3X3, .out = out, .in = in, .stride = stride, .bias = true};
 }
 
 static weight_need norm(const char *part, uint32_t channels) {
@@ -145,10 +146,10 @@ static void time_needs(const unet_plan *plan, const unet_step *step, weight_need
 
 static void resnet_needs(const unet_plan *plan, const unet_step *step, weight_need *needs) {
     needs[RESNET_NORM_1] = norm(".norm1", step->in);
-    needs[RESNET_CONV_1] = conv(".conv1", step->out, step->in);
+    needs[RESNET_CONV_1] = conv(".conv1", step->out, step->in, 1);
     needs[RESNET_TIME] = linear(".time_emb_proj", step->out, unet_config_time_width(&plan->config), true);
     needs[RESNET_NORM_2] = norm(".norm2", step->out);
-    needs[RESNET_CONV_2] = conv(".conv2", step->out, step->out);
+    needs[RESNET_CONV_2] = conv(".conv2", step->out, step->out, 1);
     if (step->in != step->out) {
         needs[RESNET_SHORTCUT] = linear(".conv_shortcut", step->out, step->in, true);
         needs[RESNET_SHORTCUT].form = WEIGHT_FORM_POINT;
@@ -163,7 +164,7 @@ void unet_step_needs(const unet_plan *plan, const unet_step *step, weight_need n
         time_needs(plan, step, needs);
         break;
     case UNET_CONV_IN:
-        needs[CONV_WEIGHT] = conv("", step->out, step->in);
+        needs[CONV_WEIGHT] = conv("", step->out, step->in, 1);
         break;
     case UNET_RESNET:
         resnet_needs(plan, step, needs);
@@ -195,7 +196,7 @@ void unet_step_needs(const unet_plan *plan, const unet_step *step, weight_need n
         needs[TRANSFORMER_PROJ] = projection(step, ".proj_out");
         break;
     case UNET_DOWNSAMPLE:
-        needs[CONV_WEIGHT] = conv(".conv", step->out, step->in);
+        needs[CONV_WEIGHT] = conv(".conv", step->out, step->in, 2);
         break;
     case UNET_KIND_COUNT:
         break;

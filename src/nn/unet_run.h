@@ -18,7 +18,7 @@ typedef struct unet_run {
     layers layers; /* `done` once every hook is kept */
     const unet_input *input;
     const unet_hook *hooks;
-    unet_features *kept; /* one each; data NULL until then */
+    unet_features *kept; /* by image, then hook; data NULL until then */
     size_t hook_count, missing;
     const unet_step *step;
     size_t index;  /* of the step */
@@ -39,11 +39,11 @@ void unet_run_cross_attention(unet_run *r);
 void unet_run_feed_forward(unet_run *r);
 void unet_run_transformer_out(unet_run *r);
 
-/* The grid of this step with c channels in a buffer. */
+/* The images' grids of this step with c channels in a buffer. */
 tensor unet_grid(const unet_run *r, backend_buffer *buffer, uint32_t c);
 /* The same positions as a sequence: channels first .. first + c of rows of `stride`. */
 tensor unet_tokens(const unet_run *r, backend_buffer *buffer, uint32_t first, uint32_t c, uint32_t stride);
-/* c values of the vectors' buffer. */
+/* c values for each image of the vectors' buffer, whose parts are counted for one image. */
 tensor unet_vector(const unet_run *r, size_t offset, uint32_t c);
 
 /* True when somebody wants this output of the step, named by its suffix. */

@@ -24,6 +24,24 @@ static void sinusoids(float value, uint32_t width, bool cosines_first, float shi
     }
 }
 
+/* Uploads the values once for each image: an epilogue adds every image its own. Frees them. */
+static void upload_repeated(unet_run *r, float *values, const tensor *to) {
+    float *all = values;
+    size_t count = to->c;
+    if (to->n > 1) {
+        all = mem_array(to->n, count * sizeof *all);
+        if (all == NULL) {
+            r->layers.status = diag_no_memory(r->layers.work->diag, to->n * count * sizeof *all, "the embeddings");
+        }
+        for (size_t image = 0; all != NULL && image < to->n; image++) {
+            memcpy(all + image * count, values, count * sizeof *all);
+        }
+        mem_free(values);
+    }
+    layers_upload(&r->layers, all, to);
+    mem_free(all);
+}
+
 /* The added condition's input: pooled text, then the sinusoids of each time id. */
 static void add_condition(unet_run *r, const tensor *in, const tensor *hidden, const tensor *embedding,
                           const tensor *temb) {
@@ -41,8 +59,7 @@ static void add_condition(unet_run *r, const tensor *in, const tensor *hidden, c
         sinusoids(r->input->time_ids[i], each, config->flip_sin_to_cos, config->freq_shift,
                   values + pooled + (size_t)i * each);
     }
-    layers_upload(l, values, in);
-    mem_free(values);
+    upload_repeated(r, values, in);
     tensor ids = *in;
     ids.offset += pooled;
     ids.c = UNET_TIME_IDS * each;
@@ -69,8 +86,7 @@ void unet_run_time(unet_run *r) {
     tensor temb = unet_vector(r, 2 * (size_t)width, width);
     r->temb_silu = unet_vector(r, 3 * (size_t)width, width);
     tensor in = unet_vector(r, 4 * (size_t)width, r->step->in);
-    layers_upload(l, values, &in);
-    mem_free(values);
+    upload_repeated(r, values, &in);
     unet_emit_vector(r, "time_proj", &in);
     layers_linear(l, &in, r->step->weights[TIME_LINEAR_1], ACTIVATION_SILU, NULL, &hidden);
     layers_linear(l, &hidden, r->step->weights[TIME_LINEAR_2], ACTIVATION_NONE, NULL, &embedding);

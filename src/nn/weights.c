@@ -3,6 +3,7 @@
 
 #include "core/finite.h"
 #include "core/memory.h"
+#include "core/parallel.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -96,7 +97,7 @@ diffcut_status weight_check(const checkpoint *source, const char *component, con
 }
 
 static diffcut_status check_finite(const safetensors_tensor *stored, const char *file, diffcut_diagnostics *diag) {
-    size_t place = finite_first_bad(stored->type, stored->data, stored->elements);
+    size_t place = finite_first_bad_of(parallel_default_threads(), stored->type, stored->data, stored->elements);
     if (place == stored->elements) {
         return DIFFCUT_OK;
     }
@@ -133,10 +134,16 @@ static diffcut_status stack(const safetensors_tensor *const *parts, size_t count
 
 /* How the backend is to see this form. */
 static weight_source describe(const weight_need *need, size_t parts) {
-    weight_source source = {.out = need->out * (uint32_t)parts, .in = need->in, .kernel_h = 1, .kernel_w = 1};
+    weight_source source = {.out = need->out * (uint32_t)parts,
+                            .in = need->in,
+                            .kernel_h = 1,
+                            .kernel_w = 1,
+                            .precision = need->precision,
+                            .lent = need->once && parts == 1};
     switch (need->form) {
     case WEIGHT_FORM_CONV3X3:
         source.kind = WEIGHT_CONV;
+        source.stride = need->stride;
         source.kernel_h = 3;
         source.kernel_w = 3;
         break;
@@ -191,10 +198,22 @@ diffcut_status weight_load(const checkpoint *source, const char *component, cons
     }
     diffcut_status status = target->ops->weight_create(target, &given, out, diag);
     mem_free(stacked);
-    for (size_t p = 0; p < count && status == DIFFCUT_OK; p++) {
+    for (size_t p = 0; p < count && status == DIFFCUT_OK && !given.lent; p++) {
         checkpoint_release(source, weights[p]); /* the backend has them now */
     }
     return status;
+}
+
+void weight_release(const checkpoint *source, const char *component, const char *prefix, const weight_need *need) {
+    diffcut_diagnostics ignored; /* what is not there has no pages */
+    for (size_t p = 0; p < part_count(need); p++) {
+        const safetensors_tensor *weight = NULL;
+        const safetensors_tensor *bias;
+        const char *file;
+        if (find_part(source, component, prefix, need, p, &weight, &bias, &file, &ignored) == DIFFCUT_OK) {
+            checkpoint_release(source, weight);
+        }
+    }
 }
 
 const char *weight_totals_type(const weight_totals *totals) {

@@ -26,6 +26,9 @@ typedef struct weight_need {
     } form;
     uint32_t out, in; /* of each part */
     bool bias;
+    uint32_t stride; /* the convolution's; 0: not known, which costs a backend memory */
+    dtype precision; /* of a linear form's product: DTYPE_F32 or, where the network allows it, DTYPE_BF16 */
+    bool once;       /* a linear form that is used about once, not stacked: its tensor is read in place */
 } weight_need;
 
 /* Called for each weight that a network needs; prefix is the module's name. */
@@ -43,9 +46,12 @@ typedef struct weight_totals {
 diffcut_status weight_check(const checkpoint *source, const char *component, const char *prefix,
                             const weight_need *need, weight_totals *totals, diffcut_diagnostics *diag);
 
-/* Checks the numbers and makes the backend's weight. The caller destroys it. */
+/* Checks the numbers and makes the backend's weight. The caller destroys it, one that is used once before the source
+ * is closed. */
 diffcut_status weight_load(const checkpoint *source, const char *component, const char *prefix,
                            const weight_need *need, backend *target, backend_weight **out, diffcut_diagnostics *diag);
+/* After the destruction of one that was used once: gives its tensors' pages back. */
+void weight_release(const checkpoint *source, const char *component, const char *prefix, const weight_need *need);
 
 /* "F32", "F16", "BF16" or "mixed". */
 const char *weight_totals_type(const weight_totals *totals);

@@ -84,7 +84,7 @@ double case_flops(const op_case *k) {
 }
 
 void case_describe(const op_case *k, char *text, size_t size) {
-    static const char *const acts[] = {"", " silu", " gelu", " quick_gelu", " geglu"};
+    static const char *const acts[] = {"", " silu", " gelu", " relu", " quick_gelu", " geglu"};
     static const char *const flavours[] = {"", " denormal", " huge", " offset", " constant"};
     static const char *const residuals[] = {"", " residual", " residual=y"};
     char shape[96];
@@ -103,7 +103,8 @@ void case_describe(const op_case *k, char *text, size_t size) {
     } else if (k->op == OP_GROUP_NORM) {
         (void)snprintf(more, left, ", %u groups", k->parts);
     }
-    (void)snprintf(text, size, "%s %s%s%s%s%s%s%s%s%s %s", operation_name(k->op), shape, k->bias ? " bias" : "",
+    (void)snprintf(text, size, "%s %s%s%s%s%s%s%s%s%s%s %s", operation_name(k->op), shape,
+                   k->precision == DTYPE_BF16 ? " bf16" : "", k->bias ? " bias" : "",
                    k->per_image ? " per_image" : "", acts[k->act], residuals[k->residual],
                    k->in_place ? " in place" : "", flavours[k->flavour], k->sharpness > 1.0F ? " sharp" : "",
                    k->strided ? " strided" : "", k->op <= OP_CONV2D ? dtype_name(k->weight_type) : "");
@@ -154,8 +155,18 @@ static float *draw_values(uint64_t *state, size_t count, flavour kind, float spr
     return values;
 }
 
+/* Leaves what bf16 can hold. */
+static void shorten(float *values, size_t count) {
+    for (size_t i = 0; values != NULL && i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, values + i, sizeof bits);
+        bits &= 0xFFFF0000U;
+        memcpy(values + i, &bits, sizeof bits);
+    }
+}
+
 /* Elements of any type between 2^-8 and 2 in size, now and then 0 or, for F16, subnormal. */
-static void *draw_weights(uint64_t *state, size_t count, dtype type) {
+static void *draw_weights(uint64_t *state, size_t count, dtype type, bool brief) {
     unsigned char *bytes = malloc((count > 0 ? count : 1) * dtype_size(type));
     for (size_t i = 0; bytes != NULL && i < count; i++) {
         uint32_t random = draw(state);
@@ -163,10 +174,11 @@ static void *draw_weights(uint64_t *state, size_t count, dtype type) {
         uint32_t exponent = random >> 20 & 7U;
         bool rare = (random >> 23 & 63U) == 0;
         if (type == DTYPE_F32) {
-            uint32_t bits = rare ? 0 : sign << 31 | (120 + exponent) << 23 | (draw(state) & 0x7FFFFFU);
+            uint32_t bits =
+                rare ? 0 : sign << 31 | (120 + exponent) << 23 | (draw(state) & (brief ? 0x7F0000U : 0x7FFFFFU));
             memcpy(bytes + 4 * i, &bits, 4);
         } else {
-            uint32_t half = sign << 15 | (rare ? 0 : 8 + exponent) << 10 | (random & 0x3FFU);
+            uint32_t half = sign << 15 | (rare ? 0 : 8 + exponent) << 10 | (random & (brief ? 0x3F8U : 0x3FFU));
             uint32_t brain = sign << 15 | (rare ? 0 : (120 + exponent) << 7 | (random & 0x7FU));
             uint16_t bits = (uint16_t)(type == DTYPE_F16 ? half : brain);
             memcpy(bytes + 2 * i, &bits, 2);
@@ -177,6 +189,7 @@ static void *draw_weights(uint64_t *state, size_t count, dtype type) {
 
 bool inputs_create(const op_case *k, uint64_t seed, op_inputs *inputs) {
     uint64_t state = seed;
+    bool brief = k->precision == DTYPE_BF16;
     bool product = k->op == OP_LINEAR || k->op == OP_CONV2D;
     bool norm = k->op == OP_GROUP_NORM || k->op == OP_LAYER_NORM;
     size_t x = (size_t)k->n * k->h * k->w * k->c;
@@ -193,13 +206,18 @@ bool inputs_create(const op_case *k, uint64_t seed, op_inputs *inputs) {
                                product ? inner * k->out
                                : norm  ? k->c
                                        : 0,
-                               k->weight_type),
+                               k->weight_type, brief),
         .bias = draw_weights(&state,
                              product ? k->out
                              : norm  ? k->c
                                      : 0,
-                             k->weight_type),
+                             k->weight_type, brief),
     };
+    if (brief) {
+        shorten(inputs->x, x);
+        shorten(inputs->second, second);
+        shorten(inputs->third, second);
+    }
     if (inputs->x == NULL || inputs->second == NULL || inputs->third == NULL || inputs->per_image == NULL ||
         inputs->residual == NULL || inputs->weight == NULL || inputs->bias == NULL) {
         inputs_destroy(inputs);
@@ -268,6 +286,7 @@ static diffcut_status create_weight(side *s, const op_case *k, const op_inputs *
         .in = k->c,
         .kernel_h = k->kernel_h,
         .kernel_w = k->kernel_w,
+        .precision = k->precision,
     };
     return s->backend->ops->weight_create(s->backend, &source, out, &s->diag);
 }
@@ -326,6 +345,7 @@ diffcut_status setup_run(side *s, const op_case *k, op_setup *setup) {
         .act = k->act,
         .residual = k->residual != RESIDUAL_NONE ? &setup->residual : NULL,
     };
+    ops->stream_precision(s->stream, k->precision);
     float sharpness = k->sharpness > 0.0F ? k->sharpness : 1.0F;
     switch (k->op) {
     case OP_LINEAR:

@@ -43,6 +43,7 @@ typedef struct op_case {
     activation act;
     residual_use residual;
     dtype weight_type;
+    dtype precision; /* linear and attention; for DTYPE_BF16 all operands are drawn with no more bits than that */
     flavour flavour;
     bool strided; /* views at odd offsets with gaps between positions */
 } op_case;

@@ -122,6 +122,10 @@ absent model
 run small.png --backend abacus -o model
 exits 1
 mentions 'abacus'
+run small.png --backend ref --precision bf16 -o model
+exits 1
+mentions 'backend ref computes in f32 only'
+absent model
 mkdir empty-model
 run model info empty-model
 exits 1

@@ -44,14 +44,17 @@ expect '--tau --threads --tile --timestep' segment --t
 expect '--tau --threads --tile --timestep' rose.jpg --t
 expect '--tau --threads' cut --t
 expect 'auto dense' cut --eigen ''
+expect 'coco-object coco-stuff-27' score --protocol coco
+expect 'from-one from-zero' score --label-values from
 expect 'cpu cuda' segment --noise ''
 expect 'safetensors' features --format s
 expect 'antialias' segment --resample a
 expect 'cpu' segment --backend c
+expect 'bf16' segment --precision b
 expect 'coco' segment --outputs c
 expect '' segment --tau ''
 
-for name in segment features cut refine 'model info' 'model pull' 'model verify' 'model context' 'model synth' similarity bench; do
+for name in segment features cut refine score 'model info' 'model pull' 'model verify' 'model context' 'model synth' similarity eval 'eval merge' bench; do
     # shellcheck disable=SC2086 # words
     run $name --help
     grep -oE '^  (-.,|   ) --[a-z-]+' "$kept/out" | grep -oE -- '--[a-z-]+' | sort >"$kept/expected"

@@ -65,6 +65,34 @@ def check_in_computation(number, status):
     json.load(open(os.path.join(out, "other.json")))
 
 
+def check_in_batch():
+    """The signal comes in the third of the photos that went through the network together."""
+    slow = ["--iterations", "1000", "--refine-size", "0", "--dilations", "1,2,4,8,12,24,32,64"]
+    names = ["other.png", "small.png", "slow.png", "text.jpg", "slower.png"]
+    # The photos before the slow one are small: at their own size too they take no time.
+    process = start(*names, *slow, "--batch", "4", "-v", "-o", "batch", env=dict(os.environ, TERM="dumb"))
+    until(lambda: os.path.exists("batch/small.json"), "the second photo's summary")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=WAIT)
+    check(process.returncode == 130, "status %d in a batch: %r" % (process.returncode, errors))
+    check(errors.endswith(b"diffcut: interrupted after 2 photos; run again to go on\n"), "errors: %r" % errors)
+    done = [name + ending for name in ("other", "small") for ending in (".json", ".overlay.png", ".png")]
+    check(files("batch") == sorted(done), "files: %s" % files("batch"))
+
+
+def check_in_list():
+    """The signal comes while the next name is awaited from a pipe; what came before is written."""
+    process = start("--files-from", "-", "--iterations", "1", "-o", "listed", stdin=subprocess.PIPE)
+    process.stdin.write(b"other.png\n")
+    process.stdin.flush()
+    until(lambda: os.path.exists("listed/other.json"), "the first name's summary")
+    process.send_signal(signal.SIGTERM)
+    errors = process.stderr.read()
+    check(process.wait(timeout=WAIT) == 143, "status %d while awaiting a name: %r" % (process.returncode, errors))
+    check(errors == b"diffcut: interrupted after 1 photos; run again to go on\n", "errors: %r" % errors)
+    process.stdin.close()
+
+
 def check_in_reading():
     """The signal comes while the photo is awaited from a pipe."""
     process = start("-", "-o", "piped", stdin=subprocess.PIPE)
@@ -146,8 +174,11 @@ def main():
         import photos
 
         photos.png("slow.png", 512, 384, lambda x, y: (x % 256, (x * y) % 256, (y * 3) % 256))
+        photos.png("slower.png", 512, 384, lambda x, y: ((x * y) % 256, x % 256, (y * 3) % 256))
         check_in_computation(signal.SIGINT, 130)
         check_in_computation(signal.SIGTERM, 143)
+        check_in_batch()
+        check_in_list()
         check_in_reading()
         check_single_commands()
         check_deaf_in_background()

@@ -78,6 +78,7 @@ wrong '--square needs one number as --size' --square --size 64x64
 wrong '--square needs one number as --size' --square --size native
 wrong 'tile 63 is neither 0 nor in 64 .. 16384' --tile 63
 wrong "--tile: 16385 is outside 0 .. 16384" --tile 16385
+wrong "--precision: 'half' is none of auto|f32|bf16" --precision half
 wrong "--resample: 'cubic' is none of antialias|bilinear" --resample cubic
 wrong "--eigen: 'aut' is none of auto|dense" --eigen aut
 wrong "--eigen: '' is none of auto|dense" --eigen ''
@@ -138,6 +139,28 @@ run model synth --like sd1 -o x --dtype f8
 is_usage_error "diffcut model synth: --dtype: 'f8' is none of f16|bf16|f32" 'model synth'
 run model synth --like sd1 -o x --seed -1
 is_usage_error "diffcut model synth: --seed: '-1' is not a whole number from 0 to 2^64 - 1" 'model synth'
+run score a
+is_usage_error 'diffcut score: a folder of predictions and a folder of labels are needed' score
+run score a b
+is_usage_error 'diffcut score: --protocol NAME is needed' score
+run score a b --protocol pascal
+is_usage_error "diffcut score: no protocol 'pascal'; there are voc, context, coco-object, coco-stuff-27, cityscapes, ade20k, generic" score
+run score a b --protocol generic
+is_usage_error 'diffcut score: --protocol generic needs --classes N or --values V,V,...' score
+run score a b --protocol generic --classes 3 --values 0,255
+is_usage_error 'diffcut score: --classes is 3, --values has 2' score
+run score a b --protocol generic --values 0,7,0
+is_usage_error "diffcut score: protocol generic: values[2] is 0, another class's already" score
+run score a b --protocol generic --values 0,x
+is_usage_error "diffcut score: --values: 'x' is not a whole number" score
+run score a b --protocol generic --classes 2 --background 2
+is_usage_error 'diffcut score: protocol generic: background is 2, the value of no class' score
+run score a b --protocol generic --classes 2 --ignore 1
+is_usage_error 'diffcut score: protocol generic: ignore is 1, the value of class 1' score
+run score a b --protocol voc --classes 2
+is_usage_error 'diffcut score: protocol voc has classes of its own: classes, names, values and background are for generic' score
+run score a b --protocol voc --label-values detail
+is_usage_error "diffcut score: protocol voc: only context has the detail's label values" score
 run bench a.png b.png
 is_usage_error 'diffcut bench: more than one photo given' bench
 run bench a.png --synthetic 8x8

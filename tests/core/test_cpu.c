@@ -7,9 +7,14 @@
 
 static void levels_have_the_names_that_the_environment_uses(void **state) {
     (void)state;
+#if defined(__aarch64__)
+    assert_string_equal(cpu_level_name(CPU_GENERIC), "neon");
+#else
     assert_string_equal(cpu_level_name(CPU_GENERIC), "generic");
+#endif
     assert_string_equal(cpu_level_name(CPU_AVX2), "avx2");
     assert_string_equal(cpu_level_name(CPU_AVX512), "avx512");
+    assert_string_equal(cpu_level_name(CPU_AVX512_BF16), "avx512bf16");
     assert_string_equal(cpu_level_name(CPU_LEVEL_COUNT), "unknown");
 }
 

@@ -35,7 +35,28 @@ static void test_the_first_bad_number_is_found(void **state) {
     }
 }
 
+/* More numbers than one thread's share: the first of several bad ones is told, whichever thread sees its own first.
+ */
+static void test_threads_find_the_same(void **state) {
+    (void)state;
+    enum { MANY = 1 << 20 };
+    static uint16_t data[MANY];
+    static const size_t places[] = {MANY, MANY - 1, 700000, 262144, 262143, 1, 0};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        if (places[i] < MANY) {
+            data[places[i]] = 0x7F80;
+        }
+        for (uint32_t threads = 1; threads <= 4; threads++) {
+            assert_int_equal(finite_first_bad_of(threads, DTYPE_BF16, data, MANY), places[i]);
+        }
+    }
+    assert_int_equal(finite_first_bad_of(2, DTYPE_BF16, data, 0), 0);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_the_first_bad_number_is_found)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_first_bad_number_is_found),
+        cmocka_unit_test(test_threads_find_the_same),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

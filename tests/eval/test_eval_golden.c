@@ -70,9 +70,9 @@ typedef struct fixture {
 } fixture;
 
 static const fixture fixtures[] = {
-    {"Cityscapes", "cityscapes", DIFFCUT_VALUES_DATASET},    {"COCO-Stuff", "coco-stuff-27", DIFFCUT_VALUES_DATASET},
-    {"ADE20K", "ade20k", DIFFCUT_VALUES_DATASET},            {"VOC20", "voc", DIFFCUT_VALUES_FROM_ZERO},
-    {"Context", "context", DIFFCUT_VALUES_DATASET},          {"COCO-Object", "coco-object", DIFFCUT_VALUES_DATASET},
+    {"Cityscapes", "cityscapes", DIFFCUT_VALUES_DATASET}, {"COCO-Stuff", "coco-stuff-27", DIFFCUT_VALUES_DATASET},
+    {"ADE20K", "ade20k", DIFFCUT_VALUES_DATASET},         {"VOC20", "voc", DIFFCUT_VALUES_FROM_ZERO},
+    {"Context", "context", DIFFCUT_VALUES_DATASET},       {"COCO-Object", "coco-object", DIFFCUT_VALUES_DATASET},
 };
 
 static diffcut_labels labels_of(const golden_tensor *tensor, size_t index) {

@@ -460,6 +460,35 @@ static void test_an_unknown_backend_lists_those_there_are(void **state) {
     assert_non_null(strstr(diag.message, "ref"));
 }
 
+static void test_precision_is_what_was_asked_and_small_models_stay_in_f32(void **state) {
+    (void)state;
+    static const struct {
+        const char *backend;
+        diffcut_precision precision;
+        const char *expected; /* NULL: refused */
+    } wishes[] = {
+        {"cpu", DIFFCUT_PRECISION_AUTO, "f32"},  {"cpu", DIFFCUT_PRECISION_F32, "f32"},
+        {"cpu", DIFFCUT_PRECISION_BF16, "bf16"}, {"ref", DIFFCUT_PRECISION_AUTO, "f32"},
+        {"ref", DIFFCUT_PRECISION_BF16, NULL},   {"cpu", (diffcut_precision)3, NULL},
+    };
+    for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) {
+        diffcut_model *model = NULL;
+        diffcut_model_info info;
+        diffcut_diagnostics diag;
+        const diffcut_model_settings settings = {.backend = wishes[i].backend, .precision = wishes[i].precision};
+        diffcut_status status = diffcut_model_open(DIFFCUT_TEST_DATA "/tiny-pixel", &settings, &model, &diag);
+        if (wishes[i].expected == NULL) {
+            assert_int_not_equal(status, DIFFCUT_OK);
+            assert_non_null(strstr(diag.message, "precision"));
+            continue;
+        }
+        assert_int_equal(status, DIFFCUT_OK);
+        diffcut_model_get_info(model, &info);
+        assert_string_equal(info.precision, wishes[i].expected);
+        diffcut_model_release(model);
+    }
+}
+
 static void test_the_embedded_model_is_found_through_the_environment(void **state) {
     (void)state;
     diffcut_model *model = NULL;
@@ -494,6 +523,7 @@ int main(void) {
         cmocka_unit_test(test_nan_in_a_needed_weight_is_named_and_others_are_not_read),
         cmocka_unit_test(test_info_tells_what_the_folder_says),
         cmocka_unit_test(test_an_unknown_backend_lists_those_there_are),
+        cmocka_unit_test(test_precision_is_what_was_asked_and_small_models_stay_in_f32),
         cmocka_unit_test(test_the_embedded_model_is_found_through_the_environment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

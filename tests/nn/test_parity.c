@@ -4,7 +4,8 @@
  * For each picture of a golden model folder the golden noisy latent and context go in, and every module's output is
  * compared, in the order of computation, with the golden tensor of its name; the first that differs is named. Also:
  * the latent, the noise mix and the schedule. Arguments: the folder and the tolerance (max |error| / rms, from the
- * golden README: 2e-4, and 1e-3 for the model whose activations are so small that a wrong norm eps shows).
+ * golden README: 2e-4, and 1e-3 for the model whose activations are so small that a wrong norm eps shows). A third
+ * argument "bf16" runs the backends that have it in bf16; the reference is then left out.
  */
 #include "test.h"
 
@@ -22,6 +23,7 @@
 
 static const char *folder;
 static double tolerance;
+static diffcut_precision precision = DIFFCUT_PRECISION_F32;
 static safetensors *golden;
 
 /* What the tap compares with. */
@@ -59,10 +61,10 @@ static size_t golden_modules(char picture) {
     return count;
 }
 
-static diffcut_model *open_model(const char *backend_name) {
+static diffcut_model *open_model(const char *backend_name, diffcut_precision products) {
     diffcut_model *model = NULL;
     diffcut_diagnostics diag = {.message = ""};
-    const diffcut_model_settings settings = {.backend = backend_name};
+    const diffcut_model_settings settings = {.backend = backend_name, .precision = products};
     if (diffcut_model_open(folder, &settings, &model, &diag) != DIFFCUT_OK) {
         fail_msg("%s", diag.message);
     }
@@ -115,7 +117,7 @@ static void check_picture(const diffcut_model *model, backend_stream *stream, co
     }
     /* The golden files are made at t = 50, whatever the model's own default. */
     const unet_input input = {
-        .noisy = noisy, .h = h, .w = width, .timestep = 50, .context = context, .time_ids = time_ids};
+        .noisy = noisy, .n = 1, .h = h, .w = width, .timestep = 50, .context = context, .time_ids = time_ids};
     const unet_step *step = &plan->steps[plan->count - 1];
     size_t outputs;
     unet_hook end = {.step = plan->count - 1};
@@ -150,7 +152,7 @@ static void check_picture(const diffcut_model *model, backend_stream *stream, co
 
 static void check_backend(const char *backend_name) {
     diffcut_diagnostics diag = {.message = ""};
-    diffcut_model *model = open_model(backend_name);
+    diffcut_model *model = open_model(backend_name, precision);
     backend_stream *stream = NULL;
     assert_int_equal(model->backend->ops->stream_create(model->backend, THREADS, &stream, &diag), DIFFCUT_OK);
     unet_context *context = open_context(model, &diag);
@@ -172,6 +174,9 @@ static void test_every_module_equals_diffusers_on_every_backend(void **state) {
     size_t count;
     const backend_ops *const *backends = backend_list(&count);
     for (size_t i = 0; i < count; i++) {
+        if (precision == DIFFCUT_PRECISION_BF16 && backends[i] == &backend_ref_ops) {
+            continue; /* it refuses */
+        }
         printf("  backend %s\n", backends[i]->name);
         check_backend(backends[i]->name);
     }
@@ -182,7 +187,7 @@ static void test_the_schedule_equals_diffusers(void **state) {
     if (safetensors_find(golden, "scheduler.alphas_cumprod") == NULL) {
         skip();
     }
-    diffcut_model *model = open_model("ref");
+    diffcut_model *model = open_model("ref", DIFFCUT_PRECISION_F32);
     double error;
     assert_int_equal(model->noise.steps, 1000);
     /* torch rounds each beta to float32; over 1000 factors that moves the product by less than 2e-6 of its rms. */
@@ -258,7 +263,7 @@ static void check_latent(const diffcut_model *model, char picture) {
 
 static void test_latent_and_noisy_equal_the_golden_ones(void **state) {
     (void)state;
-    diffcut_model *model = open_model("cpu");
+    diffcut_model *model = open_model("cpu", DIFFCUT_PRECISION_F32);
     for (char picture = 'a'; picture <= 'c'; picture++) {
         check_latent(model, picture);
         check_noisy(model, picture);
@@ -267,12 +272,13 @@ static void test_latent_and_noisy_equal_the_golden_ones(void **state) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 3) {
-        printf("usage: %s FOLDER TOLERANCE\n", argv[0]);
+    if (argc < 3 || argc > 4 || (argc == 4 && strcmp(argv[3], "bf16") != 0)) {
+        printf("usage: %s FOLDER TOLERANCE [bf16]\n", argv[0]);
         return 1;
     }
     folder = argv[1];
     tolerance = strtod(argv[2], NULL);
+    precision = argc == 4 ? DIFFCUT_PRECISION_BF16 : DIFFCUT_PRECISION_F32;
     if (access(folder, F_OK) != 0) {
         printf("%s is not there: skipped\n", folder);
         return TEST_SKIPPED;

@@ -129,7 +129,7 @@ static void encode_draw(setup *s, const unet_hook *hook, random_stream *stream, 
                                          noisy, &s->diag),
                      DIFFCUT_OK);
     const unet_input input = {
-        .noisy = noisy, .h = h, .w = w, .timestep = s->settings.timesteps[0], .context = context};
+        .noisy = noisy, .n = 1, .h = h, .w = w, .timestep = s->settings.timesteps[0], .context = context};
     assert_int_equal(unet_encode(s->model->network, s->stream, &s->w, &input, hook, 1, NULL, NULL, out), DIFFCUT_OK);
     model_release_context(s->model, context);
     mem_free(noisy);

@@ -8,14 +8,28 @@ static diffcut_status cpu_open(backend **out, diffcut_diagnostics *diag) {
     if (self == NULL) {
         return diag_no_memory(diag, sizeof *self, "the cpu backend");
     }
+    diffcut_status status = cpu_pool_create(&self->pool, diag);
+    if (status != DIFFCUT_OK) {
+        mem_free(self);
+        return status;
+    }
     self->head.ops = &backend_cpu_ops;
-    self->kernels = SIMD_PICK(cpu_kernels_table, cpu_best_level());
+    self->level = cpu_best_level();
+    self->kernels = SIMD_PICK(cpu_kernels_table, self->level);
+    self->panels = SIMD_PICK_BF16(panel_kernels_table, self->level);
+    self->winograd = SIMD_PICK(winograd_kernels_table, self->level);
     *out = &self->head;
     return DIFFCUT_OK;
 }
 
 static void cpu_close(backend *self) {
+    cpu_pool_destroy(((cpu_backend *)(void *)self)->pool);
     mem_free(self);
+}
+
+static diffcut_status cpu_buffer_create(backend *self, size_t elements, backend_buffer **out,
+                                        diffcut_diagnostics *diag) {
+    return cpu_pool_take(((cpu_backend *)(void *)self)->pool, elements, out, diag);
 }
 
 static diffcut_status cpu_stream_create(backend *self, uint32_t threads, backend_stream **out,
@@ -32,9 +46,19 @@ static diffcut_status cpu_stream_create(backend *self, uint32_t threads, backend
 
 static void cpu_stream_destroy(backend_stream *stream) {
     if (stream != NULL) {
+        cpu_pool_trim(stream->owner->pool);
         mem_free(stream->scratch);
         mem_free(stream);
     }
+}
+
+static backend_bf16 cpu_bf16(const backend *self) {
+    const cpu_backend *cpu = (const cpu_backend *)(const void *)self;
+    return cpu->level == CPU_AVX512_BF16 ? BACKEND_BF16_FAST : BACKEND_BF16_SLOW;
+}
+
+static void cpu_stream_precision(backend_stream *stream, dtype precision) {
+    stream->precision = precision == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F32;
 }
 
 /* Operations are done when they return. */
@@ -79,14 +103,16 @@ uint32_t cpu_workers(const backend_stream *stream, size_t pieces, double work) {
 
 const backend_ops backend_cpu_ops = {
     .name = "cpu",
-    .description = "vectorised C and a GEMM library, any number of threads, float32",
+    .description = "vectorised C and a GEMM library, any number of threads, float32 or bf16 products",
     .open = cpu_open,
     .close = cpu_close,
+    .bf16 = cpu_bf16,
     .stream_create = cpu_stream_create,
     .stream_destroy = cpu_stream_destroy,
     .stream_wait = cpu_stream_wait,
-    .buffer_create = host_buffer_create,
-    .buffer_destroy = host_buffer_destroy,
+    .stream_precision = cpu_stream_precision,
+    .buffer_create = cpu_buffer_create,
+    .buffer_destroy = cpu_pool_give_back,
     .upload = host_upload,
     .download = host_download,
     .weight_create = cpu_weight_create,

@@ -8,26 +8,38 @@
 #define DIFFCUT_BACKEND_CPU_CPU_H
 
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/panel.h"
+#include "backend/cpu/pool.h"
+#include "backend/cpu/winograd_kernels.h"
 #include "backend/host.h"
 
 typedef struct cpu_backend {
     backend head;
-    const cpu_kernels *kernels; /* of the processor's instruction set */
+    cpu_level level;
+    const cpu_kernels *kernels; /* of its instruction set */
+    const panel_kernels *panels;
+    const winograd_kernels *winograd;
+    cpu_pool *pool; /* of buffers */
 } cpu_backend;
 
 struct backend_stream {
     const cpu_backend *owner;
     uint32_t threads;
-    float *scratch; /* of the largest operation yet */
+    dtype precision; /* of attention's products: DTYPE_F32 or DTYPE_BF16 */
+    float *scratch;  /* of the largest operation yet */
     size_t scratch_floats;
 };
 
-/* A weight in the order that a row-major product takes it: immutable, shared by all streams. */
+/* A weight in the order that its product takes it: immutable, shared by all streams. Linear layers and 1x1
+ * convolutions have panels, the others data. */
 typedef struct cpu_weight {
     struct backend_weight head;
     size_t bytes;
-    float *data; /* linear: (in, out); convolution: (kernel_h, kernel_w, in, out); norm: gamma (out) */
-    float *bias; /* (out), beta, or NULL */
+    panel_matrix panels; /* (in, out) */
+    float *data;         /* convolution: (kernel_h, kernel_w, in, out); norm: gamma (out) */
+    float *bias;         /* (out), beta, or NULL */
+    winograd_form form;
+    float *winograd; /* convolution with a form: its transformed weights, see winograd_kernels.h */
 } cpu_weight;
 
 static inline const cpu_weight *cpu_weight_of(const backend_weight *weight) {
@@ -37,6 +49,9 @@ static inline const cpu_weight *cpu_weight_of(const backend_weight *weight) {
 /* weight.c */
 diffcut_status cpu_weight_create(backend *self, const weight_source *source, backend_weight **out,
                                  diffcut_diagnostics *diag);
+/* The same, for tests that ask for a form instead of winograd_choose's. Only 3x3 convolutions have one. */
+diffcut_status cpu_weight_create_form(backend *self, const weight_source *source, winograd_form form,
+                                      backend_weight **out, diffcut_diagnostics *diag);
 void cpu_weight_destroy(backend_weight *weight);
 size_t cpu_weight_bytes(const backend_weight *weight);
 

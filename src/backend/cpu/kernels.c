@@ -7,23 +7,6 @@ static inline size_t lanes_at(size_t i, size_t count) {
     return count - i < LANES ? count - i : LANES;
 }
 
-static inline vfloat activate(activation act, vfloat v) {
-    switch (act) {
-    case ACTIVATION_SILU:
-        return vector_swish(v, 1.0F);
-    case ACTIVATION_RELU:
-        return vector_max(v, (vfloat){0.0F});
-    case ACTIVATION_QUICK_GELU:
-        return vector_swish(v, 1.702F);
-    case ACTIVATION_GELU:
-    case ACTIVATION_GEGLU: /* refused by the shape checks outside of gate() */
-        return vector_gelu(v);
-    case ACTIVATION_NONE:
-        break;
-    }
-    return v;
-}
-
 static void finish(size_t count, const float *x, const float *a, const float *b, activation act,
                    const float *residual, float *y) {
     for (size_t i = 0; i < count; i += LANES) {
@@ -35,7 +18,7 @@ static void finish(size_t count, const float *x, const float *a, const float *b,
         if (b != NULL) {
             v += vector_load(b + i, n, 0.0F);
         }
-        v = activate(act, v);
+        v = vector_activate(act, v);
         if (residual != NULL) {
             v += vector_load(residual + i, n, 0.0F);
         }
@@ -66,7 +49,7 @@ static void normalize(size_t count, const float *x, const float *mean, const flo
     for (size_t i = 0; i < count; i += LANES) {
         size_t n = lanes_at(i, count);
         vfloat v = (vector_load(x + i, n, 0.0F) - vector_load(mean + i, n, 0.0F)) * vector_load(factor + i, n, 0.0F);
-        vector_store(y + i, n, activate(act, v + vector_load(shift + i, n, 0.0F)));
+        vector_store(y + i, n, vector_activate(act, v + vector_load(shift + i, n, 0.0F)));
     }
 }
 
@@ -133,27 +116,29 @@ static void layer_norm(size_t count, const float *x, const float *gamma, const f
     }
 }
 
-static float softmax_step(size_t keys, size_t visible, float scale_by, float *scores, float *top, float *sum) {
-    vfloat greatest = vector_all(-INFINITY);
-    for (size_t i = 0; i < visible; i += LANES) {
-        size_t n = lanes_at(i, visible);
-        vfloat v = scale_by * vector_load(scores + i, n, 0.0F);
-        if (n < LANES) {
-            vector_store(scores + i, n, v);
-            v = vector_load(scores + i, n, -INFINITY);
-        } else {
-            vector_store(scores + i, n, v);
-        }
-        greatest = vector_max(v, greatest);
+/* The greatest of the first `count` scores; NaN is passed over and reaches the sum by its own exp. */
+static vfloat greatest_of(size_t count, const float *scores) {
+    vfloat greatest[2] = {vector_all(-INFINITY), vector_all(-INFINITY)};
+    size_t i = 0;
+    for (; i + 2 * LANES <= count; i += 2 * LANES) {
+        greatest[0] = vector_max(vector_load(scores + i, LANES, 0.0F), greatest[0]);
+        greatest[1] = vector_max(vector_load(scores + i + LANES, LANES, 0.0F), greatest[1]);
     }
-    float block_top = vector_greatest(greatest);
+    for (; i < count; i += LANES) {
+        greatest[0] = vector_max(vector_load(scores + i, lanes_at(i, count), -INFINITY), greatest[0]);
+    }
+    return vector_max(greatest[0], greatest[1]);
+}
+
+static float softmax_step(size_t keys, size_t visible, float *scores, float *top, float *sum) {
+    float block_top = vector_greatest(greatest_of(visible, scores));
     float new_top = block_top > *top ? block_top : *top;
     /* While every score is -infinity, exp(score - 0) = 0 is meant, not exp(-infinity + infinity). */
     float origin = new_top == -INFINITY ? 0.0F : new_top;
     vfloat total = vector_all(0.0F);
     for (size_t i = 0; i < visible; i += LANES) {
         size_t n = lanes_at(i, visible);
-        vfloat v = vector_exp(vector_load(scores + i, n, -INFINITY) - origin);
+        vfloat v = vector_exp_of_negative(vector_load(scores + i, n, -INFINITY) - origin);
         vector_store(scores + i, n, v);
         total += v;
     }

@@ -26,10 +26,10 @@ typedef struct cpu_kernels {
                          double *sum, double *square);
     /* One position's layer norm. */
     void (*layer_norm)(size_t count, const float *x, const float *gamma, const float *beta, float eps, float *y);
-    /* One query's step of the online softmax over a block of keys: scores become exp(scale * score - top), 0 from
-     * `visible` on; top (the greatest scaled score yet) and sum are brought up to date. Returns what the results so
-     * far are to be multiplied by. Starts from top = -INFINITY, sum = 0. */
-    float (*softmax_step)(size_t keys, size_t visible, float scale, float *scores, float *top, float *sum);
+    /* One query's step of the online softmax over a block of keys: scores become exp(score - top), 0 from `visible`
+     * on; top (the greatest score yet) and sum are brought up to date. Returns what the results so far are to be
+     * multiplied by. Starts from top = -INFINITY, sum = 0. */
+    float (*softmax_step)(size_t keys, size_t visible, float *scores, float *top, float *sum);
 } cpu_kernels;
 
 SIMD_DECLARE(cpu_kernels, cpu_kernels_table);

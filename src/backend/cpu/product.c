@@ -5,11 +5,12 @@
  * those of a 1x1 convolution with stride 1. Another convolution's rows are gathered patches (implicit GEMM): a block
  * of positions and a few kernel taps at a time, never the whole matrix. A tile's product stays in its worker's
  * scratch, in cache, until bias, time embedding, activation and residual have been applied on the way to y. See
- * cpu.h; a second kind of convolution (Winograd) takes its place beside cpu_conv2d.
+ * cpu.h. Most 3x3 convolutions of stride 1 go to winograd.c instead.
  */
 #include "backend/cpu/cpu.h"
 
 #include "backend/cpu/gather.h"
+#include "backend/cpu/winograd.h"
 #include "core/gemm.h"
 #include "core/parallel.h"
 
@@ -17,7 +18,7 @@
 
 /* Tile sizes, from measuring the GEMM library over the networks' shapes; constants, so that the arithmetic never
  * depends on the number of threads. */
-#define DIRECT_ROWS 128     /* positions of a tile whose rows are x itself */
+#define DIRECT_ROWS 168     /* positions of a tile whose rows are x itself: whole blocks of every panel kernel */
 #define GATHER_ROWS 64      /* positions of a tile of gathered patches */
 #define TILE_COLS 512       /* outputs of a tile, at most */
 #define COLS_STEP 64        /* tiles are cut at multiples of this many outputs */
@@ -34,7 +35,9 @@ typedef struct product_task {
     size_t taps;               /* kernel taps, 1 for a linear layer */
     size_t tile_rows, tile_cols, tile_taps;
     size_t col_tiles;
-    cpu_scratch scratch; /* each worker: product (tile_rows, tile_cols or twice that), then patches */
+    size_t width;        /* of a tile's product: tile_cols, and what its panels have beside them */
+    size_t patch_floats; /* of one step */
+    cpu_scratch scratch; /* each worker: product (tile_rows, width or twice that), patches, packed rows */
     atomic_bool failed;
 } product_task;
 
@@ -51,11 +54,20 @@ static diffcut_status multiply(const product_task *task, size_t position, size_t
                                float *patches, float *product, size_t ld, diffcut_diagnostics *diag) {
     size_t in = task->x->c;
     size_t out = task->weight->head.out;
-    const float *weights = task->weight->data + column;
-    if (task->geometry == NULL) {
-        return gemm_nn(1, rows, cols, in, host_data(task->x) + position * task->x->stride, task->x->stride, weights,
-                       out, 0.0F, product, ld, diag);
+    const panel_matrix *panels = &task->weight->panels;
+    if (panel_matrix_is_there(panels)) { /* one tap */
+        uint32_t *packed = (uint32_t *)(void *)(patches + task->patch_floats);
+        const float *x = host_data(task->x) + position * task->x->stride;
+        size_t stride = task->x->stride;
+        if (task->geometry != NULL) {
+            gather_patches(task->x, task->y, &task->weight->head, task->geometry, position, rows, 0, 1, patches);
+            x = patches;
+            stride = in;
+        }
+        panel_multiply(panels, rows, x, stride, column, cols, packed, product, ld);
+        return DIFFCUT_OK;
     }
+    const float *weights = task->weight->data + column;
     for (size_t tap = 0; tap < task->taps; tap += task->tile_taps) {
         size_t taps = min_size(task->tile_taps, task->taps - tap);
         gather_patches(task->x, task->y, &task->weight->head, task->geometry, position, rows, tap, taps, patches);
@@ -68,17 +80,17 @@ static diffcut_status multiply(const product_task *task, size_t position, size_t
     return DIFFCUT_OK;
 }
 
-/* The epilogue over one tile. A gated tile's product has its values in the first `cols` columns of each row, its
- * gates from tile_cols on. */
+/* The epilogue over one tile; gates are NULL where there are none. */
 static void finish_tile(const product_task *task, size_t position, size_t rows, size_t column, size_t cols,
-                        float *product, size_t ld) {
+                        float *values, float *gates, size_t ld) {
     const cpu_kernels *kernels = task->kernels;
     const tensor *y = task->y;
     size_t image_positions = (size_t)y->h * y->w;
     const float *bias = task->weight->bias != NULL ? task->weight->bias + column : NULL;
+    const float *gate_bias = bias != NULL ? bias + task->outputs : NULL;
     for (size_t i = 0; i < rows; i++) {
         size_t row = position + i;
-        float *values = product + i * ld;
+        float *value = values + i * ld;
         float *out = host_data(y) + row * y->stride + column;
         const float *image = NULL;
         const float *residual = NULL;
@@ -89,39 +101,46 @@ static void finish_tile(const product_task *task, size_t position, size_t rows, 
         if (task->tail.residual != NULL) {
             residual = host_data(task->tail.residual) + row * task->tail.residual->stride + column;
         }
-        if (is_gated(task)) {
-            float *gates = values + task->tile_cols;
-            const float *gate_bias = bias != NULL ? bias + task->outputs : NULL;
+        if (gates != NULL) {
+            float *gate = gates + i * ld;
             const float *gate_image = image != NULL ? image + task->outputs : NULL;
-            kernels->finish(cols, values, bias, image, ACTIVATION_NONE, NULL, values);
-            kernels->finish(cols, gates, gate_bias, gate_image, ACTIVATION_NONE, NULL, gates);
-            kernels->gate(cols, values, gates, residual, out);
+            kernels->finish(cols, value, bias, image, ACTIVATION_NONE, NULL, value);
+            kernels->finish(cols, gate, gate_bias, gate_image, ACTIVATION_NONE, NULL, gate);
+            kernels->gate(cols, value, gate, residual, out);
         } else {
-            kernels->finish(cols, values, bias, image, task->tail.act, residual, out);
+            kernels->finish(cols, value, bias, image, task->tail.act, residual, out);
         }
     }
 }
 
+/* Where a tile's column lies in its product. */
+static size_t lead(const product_task *task, size_t column) {
+    return panel_matrix_is_there(&task->weight->panels) ? panel_lead(&task->weight->panels, column) : 0;
+}
+
 static void run_tile(void *context, size_t piece, uint32_t worker) {
     product_task *task = context;
-    size_t position = piece / task->col_tiles * task->tile_rows;
-    size_t column = piece % task->col_tiles * task->tile_cols;
+    size_t row_tiles = (task->positions + task->tile_rows - 1) / task->tile_rows;
+    size_t position = piece % row_tiles * task->tile_rows;
+    size_t column = piece / row_tiles * task->tile_cols;
     size_t rows = min_size(task->tile_rows, task->positions - position);
     size_t cols = min_size(task->tile_cols, task->outputs - column);
-    size_t ld = is_gated(task) ? 2 * task->tile_cols : task->tile_cols;
+    size_t ld = is_gated(task) ? 2 * task->width : task->width;
     float *product = task->scratch.workers + worker * task->scratch.each;
     float *patches = product + task->tile_rows * ld;
+    float *gates = NULL;
     diffcut_diagnostics ignored; /* a failure is reported once, by run() */
     diffcut_status status = multiply(task, position, rows, column, cols, patches, product, ld, &ignored);
     if (status == DIFFCUT_OK && is_gated(task)) {
-        status = multiply(task, position, rows, task->outputs + column, cols, patches, product + task->tile_cols, ld,
-                          &ignored);
+        gates = product + task->width;
+        status = multiply(task, position, rows, task->outputs + column, cols, patches, gates, ld, &ignored);
+        gates += lead(task, task->outputs + column);
     }
     if (status != DIFFCUT_OK) {
         atomic_store(&task->failed, true);
         return;
     }
-    finish_tile(task, position, rows, column, cols, product, ld);
+    finish_tile(task, position, rows, column, cols, product + lead(task, column), gates, ld);
 }
 
 /* Cuts the product into tiles, by its size only. */
@@ -131,10 +150,14 @@ static void plan(product_task *task) {
     size_t wanted = (LEAST_TILES + row_tiles - 1) / row_tiles;
     size_t cols = (task->outputs + wanted - 1) / wanted;
     cols = (cols + COLS_STEP - 1) / COLS_STEP * COLS_STEP;
-    task->tile_cols = min_size(min_size(cols, TILE_COLS), task->outputs);
+    cols = min_size(cols, is_gated(task) ? TILE_COLS / 2 : TILE_COLS);
+    task->tile_cols = min_size(cols, task->outputs);
     task->col_tiles = (task->outputs + task->tile_cols - 1) / task->tile_cols;
     size_t taps = PATCH_FLOATS / (task->tile_rows * task->x->c);
     task->tile_taps = taps == 0 ? 1 : min_size(taps, task->taps);
+    task->width = panel_matrix_is_there(&task->weight->panels) ? panel_width(&task->weight->panels, task->tile_cols)
+                                                               : task->tile_cols;
+    task->patch_floats = task->geometry != NULL ? task->tile_rows * task->tile_taps * task->x->c : 0;
 }
 
 static diffcut_status run(backend_stream *stream, product_task *task, const char *operation,
@@ -142,11 +165,13 @@ static diffcut_status run(backend_stream *stream, product_task *task, const char
     plan(task);
     size_t row_tiles = (task->positions + task->tile_rows - 1) / task->tile_rows;
     size_t tiles = row_tiles * task->col_tiles;
-    size_t product = task->tile_rows * task->tile_cols * (is_gated(task) ? 2 : 1);
-    size_t patches = task->geometry != NULL ? task->tile_rows * task->tile_taps * task->x->c : 0;
+    size_t product = task->tile_rows * task->width * (is_gated(task) ? 2 : 1);
+    size_t packed =
+        panel_matrix_is_there(&task->weight->panels) ? panel_scratch(&task->weight->panels, task->tile_rows) : 0;
     double work = (double)task->positions * task->weight->head.out * task->x->c * (double)task->taps / 16.0;
     uint32_t workers = cpu_workers(stream, tiles, work);
-    diffcut_status status = cpu_scratch_get(stream, 0, product + patches, workers, &task->scratch, diag);
+    diffcut_status status =
+        cpu_scratch_get(stream, 0, product + task->patch_floats + packed, workers, &task->scratch, diag);
     if (status != DIFFCUT_OK) {
         return status;
     }
@@ -191,6 +216,9 @@ diffcut_status cpu_conv2d(backend_stream *stream, const tensor *x, const backend
     diffcut_status status = backend_check_conv2d(x, weight, geometry, tail, y, diag);
     if (status != DIFFCUT_OK) {
         return status;
+    }
+    if (cpu_weight_of(weight)->form != WINOGRAD_NONE && geometry->stride == 1) {
+        return winograd_conv2d(stream, x, cpu_weight_of(weight), geometry, tail, y, diag);
     }
     product_task task = task_of(stream, x, weight, tail, y);
     bool direct = task.taps == 1 && geometry->stride == 1 && y->h == x->h && y->w == x->w && geometry->pad_top == 0 &&

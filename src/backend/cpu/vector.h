@@ -1,16 +1,25 @@
 /*
  * vector.h - one vector of floats of the instruction set being compiled for, in GCC's vector extension, and the
- * transcendental functions that activations and softmax need. No intrinsics: the same source serves every level.
+ * transcendental functions that activations and softmax need. The same source serves every level; intrinsics only
+ * where the language has no word for it: a fused multiply-add.
  *
- * Only for files built by diffcut_simd_source (kernels.c).
+ * Only for files built by diffcut_simd_source (kernels.c, panel_kernels.c, winograd_kernels.c).
  */
 #ifndef DIFFCUT_BACKEND_CPU_VECTOR_H
 #define DIFFCUT_BACKEND_CPU_VECTOR_H
+
+#include "backend/backend.h"
 
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
@@ -71,6 +80,40 @@ static inline float vector_sum(vfloat v) {
     return sum;
 }
 
+/* a * b + c with one rounding, where the instruction set has it. */
+static inline vfloat vector_fma(vfloat a, vfloat b, vfloat c) {
+#if defined(__AVX512F__)
+    return (vfloat)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+    return (vfloat)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+    return (vfloat)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+    return a * b + c;
+#endif
+}
+
+/* exp of what is at most 0, as softmax needs it, in half the steps of vector_exp: results below the least normal
+ * number, 2^-126, are 0. */
+static inline vfloat vector_exp_of_negative(vfloat x) {
+    const vfloat shifter = vector_all(0x1.8p23F);
+    vint normal = (vint)(x > -87.0F) | (vint)(x != x);
+    vfloat shifted = vector_fma(x, vector_all(0x1.715476p0F), shifter);
+    vfloat n = shifted - shifter;
+    vfloat r = vector_fma(n, vector_all(-0x1.62e4p-1F), x);
+    r = vector_fma(n, vector_all(-0x1.7f7d1cp-20F), r);
+    vfloat p = vector_fma(r, vector_all(1.381453825160861e-3F), vector_all(8.36874544620514e-3F));
+    p = vector_fma(p, r, vector_all(4.166838899254799e-2F));
+    p = vector_fma(p, r, vector_all(0.1666652113199234F));
+    p = vector_fma(p, r, vector_all(0.4999999403953552F));
+    p = vector_fma(p, r, vector_all(1.0F));
+    p = vector_fma(p, r, vector_all(1.0F));
+    /* n is in the low bits of `shifted`: times 2^n by adding to p's exponent. */
+    vfloat scaled = (vfloat)((vuint)p + ((vuint)shifted << 23));
+    vint nan = (vint)(x != x);
+    return (vfloat)(normal & (vint)vector_select(nan, x, scaled));
+}
+
 /* exp to about one unit in the last place over the whole range, denormal results included; NaN stays NaN.
  * exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln 2 / 2. The polynomial is a relative minimax fit of degree 6
  * (error 3e-9). Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits. 2^n is applied in two halves,
@@ -115,6 +158,23 @@ static inline vfloat vector_gelu(vfloat x) {
     p = p * t + 0x1.a5ce94p-4F;
     p = p * t + 0x1.a90192p-4F;
     return positive - a * (vector_exp(-0.5F * a * a) * (t * p));
+}
+
+static inline vfloat vector_activate(activation act, vfloat v) {
+    switch (act) {
+    case ACTIVATION_SILU:
+        return vector_swish(v, 1.0F);
+    case ACTIVATION_RELU:
+        return vector_max(v, (vfloat){0.0F});
+    case ACTIVATION_QUICK_GELU:
+        return vector_swish(v, 1.702F);
+    case ACTIVATION_GELU:
+    case ACTIVATION_GEGLU: /* refused by the shape checks outside of gate() */
+        return vector_gelu(v);
+    case ACTIVATION_NONE:
+        break;
+    }
+    return v;
 }
 
 #endif

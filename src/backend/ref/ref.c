@@ -53,6 +53,17 @@ static void ref_stream_destroy(backend_stream *stream) {
     mem_free(stream);
 }
 
+static backend_bf16 ref_bf16(const backend *self) {
+    (void)self;
+    return BACKEND_BF16_NONE;
+}
+
+/* The truth is in float32. */
+static void ref_stream_precision(backend_stream *stream, dtype precision) {
+    (void)stream;
+    (void)precision;
+}
+
 static diffcut_status ref_stream_wait(backend_stream *stream, diffcut_diagnostics *diag) {
     (void)stream;
     (void)diag;
@@ -365,9 +376,11 @@ const backend_ops backend_ref_ops = {
     .description = "plain C, one thread, sums in double: the reference",
     .open = ref_open,
     .close = ref_close,
+    .bf16 = ref_bf16,
     .stream_create = ref_stream_create,
     .stream_destroy = ref_stream_destroy,
     .stream_wait = ref_stream_wait,
+    .stream_precision = ref_stream_precision,
     .buffer_create = host_buffer_create,
     .buffer_destroy = host_buffer_destroy,
     .upload = host_upload,
