@@ -2,12 +2,18 @@
  * methods.c - DiffCut's peers behind the public interface: their names, settings and entry points.
  *
  * As pipeline.c: arguments are checked, the stage's `work` is made from the session, the method is called. The
- * methods: segment/cluster (tokencut, maskcut, autosc, kmeans), segment/colour, nn/diffseg and segment/diffseg.
+ * methods: segment/cluster (tokencut, maskcut, autosc, kmeans), segment/colour, nn/attention_maps and
+ * segment/diffseg.
  */
 #include "core/memory.h"
 #include "io/entry.h"
+#include "io/resize.h"
+#include "model/model.h"
+#include "nn/attention_maps.h"
+#include "pipeline.h"
 #include "segment/cluster.h"
 #include "segment/colour.h"
+#include "segment/diffseg.h"
 #include "segment/features.h"
 #include "session.h"
 
@@ -136,6 +142,137 @@ diffcut_status diffcut_features_from_colour(diffcut_session *session, const diff
     }
     if (status == DIFFCUT_OK) {
         status = make_colour_features(&w, image, width, height, position_weight, out);
+    }
+    return session_end(&w, status);
+}
+
+/* ------------------------------------------------------------------------------------------------- DiffSeg */
+
+void diffcut_diffseg_settings_init(diffcut_diffseg_settings *diffseg) {
+    memset(diffseg, 0, sizeof *diffseg);
+    diffseg->timestep = 300;
+    diffseg->points = 16;
+    diffseg->round_count = 3;
+    for (int i = 0; i < DIFFCUT_DIFFSEG_MAX_ROUNDS; i++) {
+        diffseg->thresholds[i] = 1.0;
+    }
+    diffseg->label_size = 512;
+}
+
+diffcut_status diffcut_diffseg_settings_check(const diffcut_diffseg_settings *diffseg,
+                                              diffcut_diagnostics *diagnostics) {
+    diffcut_diagnostics local;
+    diffcut_diagnostics *diag = entry_diag(diagnostics, &local);
+    if (diffseg == NULL) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "diffseg settings is NULL");
+    }
+    if (diffseg->timestep < 0 || diffseg->timestep > 999) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "timestep %d is outside 0 .. 999", diffseg->timestep);
+    }
+    if (diffseg->points < 1 || diffseg->points > 64) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "points %u is outside 1 .. 64", diffseg->points);
+    }
+    if (diffseg->round_count < 1 || diffseg->round_count > DIFFCUT_DIFFSEG_MAX_ROUNDS) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "round_count %u is outside 1 .. %d", diffseg->round_count,
+                         DIFFCUT_DIFFSEG_MAX_ROUNDS);
+    }
+    for (uint32_t i = 0; i < diffseg->round_count; i++) {
+        if (!(diffseg->thresholds[i] > 0.0)) {
+            return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "thresholds[%u] is %g, not above 0", i,
+                             diffseg->thresholds[i]);
+        }
+    }
+    if (diffseg->label_size < 64 || diffseg->label_size > 4096) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "label_size %u is outside 64 .. 4096", diffseg->label_size);
+    }
+    return DIFFCUT_OK;
+}
+
+/* Attention maps to labels. maps loses what is no longer needed on the way. */
+static diffcut_status segment_maps(const work *w, attention_maps *maps, const diffcut_diffseg_settings *diffseg,
+                                   diffcut_labels *out) {
+    diffseg_level levels[UNET_MAX_BLOCKS];
+    diffseg_proposals proposals = {.maps = NULL};
+    size_t finest = 0;
+    for (size_t i = 0; i < maps->count; i++) {
+        levels[i] = (diffseg_level){maps->levels[i].h, maps->levels[i].w, maps->levels[i].map};
+    }
+    const work first = work_part(w, 0.0, 0.1), rest = work_part(w, 0.1, 1.0);
+    diffcut_status status = diffseg_aggregate(&first, levels, maps->count, &finest);
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    uint32_t h = levels[finest].h, width = levels[finest].w;
+    status = diffseg_merge(&rest, levels[finest].map, h, width, diffseg, &proposals);
+    if (status == DIFFCUT_OK) {
+        status = diffseg_labels(w, &proposals, h, width, diffseg, out);
+    }
+    mem_free(proposals.maps);
+    return status;
+}
+
+static diffcut_status run_diffseg(work *w, const diffcut_session *session, const diffcut_image *image,
+                                  const diffcut_settings *settings, const diffcut_diffseg_settings *diffseg,
+                                  diffcut_labels *out) {
+    const diffcut_model *model = session->model;
+    attention_maps maps = {.count = 0};
+    uint32_t width, height;
+    diffcut_status status = pipeline_input_size(image, settings, attention_maps_multiple(model),
+                                                model->settings.factor, &width, &height, w->diag);
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    float *pixels = mem_array((size_t)width * height, 3 * sizeof *pixels);
+    if (pixels == NULL) {
+        return diag_no_memory(w->diag, (size_t)width * height * 3 * sizeof *pixels, "the resized photo");
+    }
+    status = resize_image(w, image, width, height, settings->resample, pixels);
+    if (status == DIFFCUT_OK) {
+        status = attention_maps_compute(model, session->stream, w, pixels, height, width, settings, diffseg->timestep,
+                                        &maps);
+    }
+    mem_free(pixels);
+    work_enter(w, DIFFCUT_STAGE_CUT);
+    if (status == DIFFCUT_OK) {
+        status = segment_maps(w, &maps, diffseg, out);
+    }
+    attention_maps_free(&maps);
+    return status;
+}
+
+/* What diffcut_diffseg is given. */
+static diffcut_status check_diffseg_call(const diffcut_session *session, const diffcut_image *image,
+                                         const diffcut_settings *settings, const diffcut_diffseg_settings *diffseg,
+                                         const diffcut_labels *out, diffcut_diagnostics *diag) {
+    diffcut_status status = diffcut_settings_check(settings, diag);
+    if (status == DIFFCUT_OK) {
+        status = diffcut_diffseg_settings_check(diffseg, diag);
+    }
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    if (image == NULL || image->rgb == NULL || image->width == 0 || image->height == 0 || out == NULL) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "the image is empty, or out is NULL");
+    }
+    if (session->model == NULL) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "the session was opened without a model");
+    }
+    if ((uint32_t)diffseg->timestep >= session->model->noise.steps) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "timestep is %d, the scheduler has 0 .. %u", diffseg->timestep,
+                         session->model->noise.steps - 1);
+    }
+    return DIFFCUT_OK;
+}
+
+diffcut_status diffcut_diffseg(diffcut_session *session, const diffcut_image *image, const diffcut_settings *settings,
+                               const diffcut_diffseg_settings *diffseg, diffcut_labels *out) {
+    if (session == NULL) {
+        return DIFFCUT_ERROR_ARGUMENT;
+    }
+    work w = session_begin(session, DIFFCUT_STAGE_FEATURES);
+    diffcut_status status = check_diffseg_call(session, image, settings, diffseg, out, w.diag);
+    if (status == DIFFCUT_OK) {
+        status = run_diffseg(&w, session, image, settings, diffseg, out);
     }
     return session_end(&w, status);
 }

@@ -8,7 +8,9 @@
 #include "io/resize.h"
 #include "model/model.h"
 #include "nn/encode.h"
+#include "nn/first_stage.h"
 #include "nn/peak.h"
+#include "pipeline.h"
 #include "segment/concepts.h"
 #include "segment/features.h"
 #include "segment/labels.h"
@@ -47,8 +49,8 @@ static uint32_t round_to_multiple(double side, uint32_t multiple) {
  * asked for by its sides is taken as it is if the first stage can (a multiple of its factor): the network's halvings
  * then round up, and the last row and column of tokens see less than the others.
  */
-static diffcut_status input_size(const diffcut_image *image, const diffcut_settings *settings, uint32_t multiple,
-                                 uint32_t factor, uint32_t *width, uint32_t *height, diffcut_diagnostics *diag) {
+diffcut_status pipeline_input_size(const diffcut_image *image, const diffcut_settings *settings, uint32_t multiple,
+                                   uint32_t factor, uint32_t *width, uint32_t *height, diffcut_diagnostics *diag) {
     switch (settings->size_mode) {
     case DIFFCUT_SIZE_LONG_SIDE: {
         double scale = (double)settings->size / (image->width > image->height ? image->width : image->height);
@@ -94,7 +96,7 @@ static diffcut_status choose_input(const work *w, const diffcut_model *model, co
     }
     /* The default hook's multiple at least, so that a photo goes in at one size whichever hooks are compared. */
     uint32_t multiple = in->request.multiple > info.multiple ? in->request.multiple : info.multiple;
-    status = input_size(image, settings, multiple, in->request.factor, &in->width, &in->height, w->diag);
+    status = pipeline_input_size(image, settings, multiple, in->request.factor, &in->width, &in->height, w->diag);
     if (status != DIFFCUT_OK) {
         return status;
     }
@@ -385,6 +387,36 @@ diffcut_status diffcut_features_compute_parts(diffcut_session *session, const di
     }
     if (status == DIFFCUT_OK) {
         status = compute_parts(&w, session, image, settings, out, count);
+    }
+    return session_end(&w, status);
+}
+
+static diffcut_status plan_features(const work *w, const diffcut_model *model, const diffcut_image *image,
+                                    const diffcut_settings *settings, uint64_t *bytes) {
+    network_input in = {.pixels = NULL};
+    size_t elements;
+    diffcut_status status = choose_input(w, model, image, settings, &in);
+    if (status == DIFFCUT_OK) {
+        status = unet_planned(model->network, w, in.height / in.request.factor, in.width / in.request.factor,
+                              in.request.hooks, in.request.hook_count, &elements);
+    }
+    if (status == DIFFCUT_OK) {
+        double first = first_stage_planned(model->first_stage, in.height, in.width, settings->tile);
+        *bytes = sizeof(float) * (uint64_t)(first > (double)elements ? first : (double)elements);
+    }
+    return status;
+}
+
+diffcut_status diffcut_session_plan(diffcut_session *session, const diffcut_image *image,
+                                    const diffcut_settings *settings, uint64_t *bytes) {
+    if (session == NULL) {
+        return DIFFCUT_ERROR_ARGUMENT;
+    }
+    work w = session_begin(session, DIFFCUT_STAGE_FEATURES);
+    w.seconds = NULL; /* no photo's time */
+    diffcut_status status = check_features_call(session, image, settings, bytes, w.diag);
+    if (status == DIFFCUT_OK) {
+        status = plan_features(&w, session->model, image, settings, bytes);
     }
     return session_end(&w, status);
 }

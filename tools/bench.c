@@ -102,6 +102,7 @@ typedef struct bench_run {
     double *times;           /* [repeat][ROW_COUNT] seconds */
     operations done;         /* the networks', of the counted runs */
     double peak;             /* operations a second */
+    uint64_t planned;        /* bytes of activations */
 } bench_run;
 
 /* ------------------------------------------------------------------------------------------------- start-up */
@@ -197,7 +198,8 @@ static int time_once(bench_run *b, double seconds[ROW_COUNT]) {
     const diffcut_image *image = b->path != NULL ? &decoded : &b->image;
     seconds[ROW_DECODE] = progress_clock() - started;
     diffcut_session_reset_times(session);
-    if (diffcut_segment(session, image, &b->options->settings.values, &labels) != DIFFCUT_OK) {
+    if (diffcut_session_plan(session, image, &b->options->settings.values, &b->planned) != DIFFCUT_OK ||
+        diffcut_segment(session, image, &b->options->settings.values, &labels) != DIFFCUT_OK) {
         result = engine_failed(says, NULL, diffcut_session_message(session));
         goto cleanup;
     }
@@ -301,7 +303,8 @@ static void report_people(bench_run *b, double *column, text *out) {
                (b->first_kernel - b->began) * 1e3);
     text_print(out, "\nproducts reach at most %.1f GFLOP/s here (the peak), measured in this run\n", b->peak * 1e-9);
     operations_table(&b->done, b->options->repeat, b->peak, b->options->each, out);
-    text_print(out, "\npeak memory %.1f MiB\n", peak_megabytes());
+    text_print(out, "\nactivations %.1f MiB planned\npeak memory %.1f MiB\n", (double)b->planned / 0x1p20,
+               peak_megabytes());
 }
 
 static void report_json(bench_run *b, double *column, text *out) {
@@ -344,6 +347,8 @@ static void report_json(bench_run *b, double *column, text *out) {
     json_real(out, b->peak * 1e-9, 6);
     text_add(out, ", \"operations\": ");
     operations_json(&b->done, b->options->repeat, b->peak, out);
+    text_add(out, ", \"planned_activations_mib\": ");
+    json_real(out, (double)b->planned / 0x1p20, 6);
     text_add(out, ", \"peak_memory_mib\": ");
     json_real(out, peak_megabytes(), 6);
     text_add(out, "}\n");

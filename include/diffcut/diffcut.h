@@ -594,6 +594,12 @@ DIFFCUT_API const char *diffcut_session_note(const diffcut_session *session);
 DIFFCUT_API void diffcut_session_times(const diffcut_session *session, double seconds[DIFFCUT_STAGE_COUNT]);
 DIFFCUT_API void diffcut_session_reset_times(diffcut_session *session);
 
+/* Bytes of the networks' activations that diffcut_features_compute will have at once for this image, at most: summed
+ * up from the networks' layers, before anything runs. Weights, scratch memory and the picture itself come on top.
+ * DIFFCUT_ERROR_ARGUMENT or DIFFCUT_ERROR_LIMIT where that call would give it. */
+DIFFCUT_API diffcut_status diffcut_session_plan(diffcut_session *session, const diffcut_image *image,
+                                                const diffcut_settings *settings, uint64_t *bytes);
+
 /* The most floating-point operations a second that the session's model's backend reaches now, with the session's
  * threads, in one large product of matrices that suits it: what the networks' operations are measured by. Takes about
  * a second. */
@@ -797,6 +803,94 @@ DIFFCUT_API diffcut_status diffcut_labels_finish(diffcut_session *session, const
 /* A photo in, its label map out: features, tree, cut at settings->tau, finish. */
 DIFFCUT_API diffcut_status diffcut_segment(diffcut_session *session, const diffcut_image *image,
                                            const diffcut_settings *settings, diffcut_labels *out);
+
+/* ------------------------------------------------------------------------------------------------- methods
+ * For evaluation: DiffCut's peers, on the same features or on the same network. See doc/METHOD.md. */
+
+typedef enum diffcut_method {
+    DIFFCUT_METHOD_DIFFCUT = 0,  /* recursive Normalized Cut, as diffcut_tree_build and diffcut_tree_cut */
+    DIFFCUT_METHOD_AUTOSC = 1,   /* spectral clustering, the number of clusters by the largest relative eigengap */
+    DIFFCUT_METHOD_TOKENCUT = 2, /* one object and the rest (Wang et al., CVPR 2022) */
+    DIFFCUT_METHOD_MASKCUT = 3,  /* up to `masks` objects and the rest (Wang et al., "CutLER", CVPR 2023) */
+    DIFFCUT_METHOD_KMEANS = 4,   /* k-means on the unit features */
+    DIFFCUT_METHOD_COLOUR = 5,  /* DiffCut's cut on diffcut_features_from_colour: what a photo's colours alone give */
+    DIFFCUT_METHOD_DIFFSEG = 6, /* self-attention maps of the whole UNet (Tian et al., CVPR 2024): diffcut_diffseg */
+    DIFFCUT_METHOD_COUNT
+} diffcut_method;
+
+/* "diffcut", "autosc", ...; NULL for a value out of range. */
+DIFFCUT_API const char *diffcut_method_name(diffcut_method method);
+
+/* DIFFCUT_ERROR_ARGUMENT lists those that exist. */
+DIFFCUT_API diffcut_status diffcut_method_find(const char *name, diffcut_method *out,
+                                               diffcut_diagnostics *diagnostics);
+
+typedef struct diffcut_cluster_settings {
+    diffcut_method method;
+    bool reference;    /* AUTOSC: as published, the vectors of the last exponent tried (15) rather than of the one
+                          that decided. DIFFCUT and COLOUR take diffcut_settings' own. Default false */
+    double threshold;  /* TOKENCUT, MASKCUT: -1 .. 1, the cosine above which two tokens are alike; default 0.2 for
+                          TokenCut, 0.15 for MaskCut */
+    bool weighted;     /* TOKENCUT: pairs from the threshold up keep their cosine as weight, not 1; default false */
+    uint32_t masks;    /* MASKCUT: 1 .. 64 attempts at finding an object; default 5 */
+    uint32_t clusters; /* KMEANS, AUTOSC: how many, at most as many as tokens; 0 (default): KMEANS by the
+                          silhouette, AUTOSC by the eigengap */
+    uint32_t max_clusters; /* KMEANS with clusters 0: 2 .. 256, the most that is tried; default 16 */
+    uint32_t restarts;     /* KMEANS: 1 .. 64 starts, of which the best is kept; default 8 */
+    uint64_t seed;         /* KMEANS: of the starts; default 42 */
+} diffcut_cluster_settings;
+
+/* The defaults of a method. */
+DIFFCUT_API void diffcut_cluster_settings_init(diffcut_cluster_settings *cluster, diffcut_method method);
+
+/* DIFFCUT_ERROR_ARGUMENT with the field's name, value and range if one is out of range. */
+DIFFCUT_API diffcut_status diffcut_cluster_settings_check(const diffcut_cluster_settings *cluster,
+                                                          diffcut_diagnostics *diagnostics);
+
+/* Segments of a feature grid by any method but DIFFSEG, one label a token, numbered 0 .. count - 1. Of settings,
+ * alpha, tau, min_tokens and reference (DIFFCUT, COLOUR) and eigen_solver (all but KMEANS) are used. TOKENCUT: 1 is
+ * the object, 0 the rest. MASKCUT: the objects are 1 and up in the order in which they were found, 0 the rest. A
+ * constant map is one segment, whatever the method. Memory: tokens^2 floats; AUTOSC tokens^2 * 8 bytes beside them
+ * and time that grows with tokens^3; KMEANS needs neither. */
+DIFFCUT_API diffcut_status diffcut_features_cluster(diffcut_session *session, const diffcut_features *features,
+                                                    const diffcut_settings *settings,
+                                                    const diffcut_cluster_settings *cluster, diffcut_labels *tokens);
+
+/* Features of a photo's colours, for COLOUR or any other method: the photo, averaged over a grid of width x height
+ * tokens, as CIELAB colour (D65; each of L, a, b divided by 100) and position (-1/2 .. 1/2 along the longer side,
+ * times position_weight, 0 .. 100). These 5 numbers are lifted to the unit sphere in 6 dimensions by the inverse
+ * stereographic projection, so that the cosine falls with their distance. The session needs no model. */
+DIFFCUT_API diffcut_status diffcut_features_from_colour(diffcut_session *session, const diffcut_image *image,
+                                                        uint32_t width, uint32_t height, double position_weight,
+                                                        diffcut_features **out);
+
+#define DIFFCUT_DIFFSEG_MAX_ROUNDS 16
+
+typedef struct diffcut_diffseg_settings {
+    int32_t timestep;                              /* 0 .. 999; default 300 */
+    uint32_t points;                               /* anchors a side, 1 .. 64; default 16 */
+    uint32_t round_count;                          /* 1 .. DIFFCUT_DIFFSEG_MAX_ROUNDS rounds of merging; default 3 */
+    double thresholds[DIFFCUT_DIFFSEG_MAX_ROUNDS]; /* > 0: maps whose symmetric KL divergence is below are merged, one
+                                                      a round; default 1 */
+    uint32_t label_size; /* 64 .. 4096: the longer side of the label map that is made; default 512 */
+    bool reference;      /* as published: the first round compares in half precision, and a later round may merge a
+                            map that an earlier one of the round has taken already; default false */
+} diffcut_diffseg_settings;
+
+DIFFCUT_API void diffcut_diffseg_settings_init(diffcut_diffseg_settings *diffseg);
+
+/* DIFFCUT_ERROR_ARGUMENT with the field's name, value and range if one is out of range. */
+DIFFCUT_API diffcut_status diffcut_diffseg_settings_check(const diffcut_diffseg_settings *diffseg,
+                                                          diffcut_diagnostics *diagnostics);
+
+/* DiffSeg's label map of a photo: all self-attention maps of the whole UNet (encoder, middle and decoder) at one
+ * timestep of the latent without noise, aggregated by resolution, merged from a grid of anchors. Of settings, the
+ * size fields, resample, prompt and tile are used. For models with a first stage of latents and a decoder (SD 1.x,
+ * SD 2.x, SDXL and its relatives); DIFFCUT_ERROR_MODEL names what a checkpoint lacks. out: label_size on its longer
+ * side. Memory: (tokens of the finest attention)^2 floats for the aggregate. */
+DIFFCUT_API diffcut_status diffcut_diffseg(diffcut_session *session, const diffcut_image *image,
+                                           const diffcut_settings *settings, const diffcut_diffseg_settings *diffseg,
+                                           diffcut_labels *out);
 
 /* ------------------------------------------------------------------------------------------------- evaluation
  * Label maps against ground truth. A protocol says which raw label values are which class; measuring a photo matches
@@ -1017,94 +1111,6 @@ typedef struct diffcut_score_report {
 DIFFCUT_API diffcut_status diffcut_score_report_make(const diffcut_score *score, diffcut_score_report *out,
                                                      diffcut_diagnostics *diagnostics);
 DIFFCUT_API void diffcut_score_report_free(diffcut_score_report *report);
-
-/* ------------------------------------------------------------------------------------------------- methods
- * For evaluation: DiffCut's peers, on the same features or on the same network. See doc/METHOD.md. */
-
-typedef enum diffcut_method {
-    DIFFCUT_METHOD_DIFFCUT = 0,  /* recursive Normalized Cut, as diffcut_tree_build and diffcut_tree_cut */
-    DIFFCUT_METHOD_AUTOSC = 1,   /* spectral clustering, the number of clusters by the largest relative eigengap */
-    DIFFCUT_METHOD_TOKENCUT = 2, /* one object and the rest (Wang et al., CVPR 2022) */
-    DIFFCUT_METHOD_MASKCUT = 3,  /* up to `masks` objects and the rest (Wang et al., "CutLER", CVPR 2023) */
-    DIFFCUT_METHOD_KMEANS = 4,   /* k-means on the unit features */
-    DIFFCUT_METHOD_COLOUR = 5,  /* DiffCut's cut on diffcut_features_from_colour: what a photo's colours alone give */
-    DIFFCUT_METHOD_DIFFSEG = 6, /* self-attention maps of the whole UNet (Tian et al., CVPR 2024): diffcut_diffseg */
-    DIFFCUT_METHOD_COUNT
-} diffcut_method;
-
-/* "diffcut", "autosc", ...; NULL for a value out of range. */
-DIFFCUT_API const char *diffcut_method_name(diffcut_method method);
-
-/* DIFFCUT_ERROR_ARGUMENT lists those that exist. */
-DIFFCUT_API diffcut_status diffcut_method_find(const char *name, diffcut_method *out,
-                                               diffcut_diagnostics *diagnostics);
-
-typedef struct diffcut_cluster_settings {
-    diffcut_method method;
-    bool reference;    /* AUTOSC: as published, the vectors of the last exponent tried (15) rather than of the one
-                          that decided. DIFFCUT and COLOUR take diffcut_settings' own. Default false */
-    double threshold;  /* TOKENCUT, MASKCUT: -1 .. 1, the cosine above which two tokens are alike; default 0.2 for
-                          TokenCut, 0.15 for MaskCut */
-    bool weighted;     /* TOKENCUT: pairs from the threshold up keep their cosine as weight, not 1; default false */
-    uint32_t masks;    /* MASKCUT: 1 .. 64 attempts at finding an object; default 5 */
-    uint32_t clusters; /* KMEANS, AUTOSC: how many, at most as many as tokens; 0 (default): KMEANS by the
-                          silhouette, AUTOSC by the eigengap */
-    uint32_t max_clusters; /* KMEANS with clusters 0: 2 .. 256, the most that is tried; default 16 */
-    uint32_t restarts;     /* KMEANS: 1 .. 64 starts, of which the best is kept; default 8 */
-    uint64_t seed;         /* KMEANS: of the starts; default 42 */
-} diffcut_cluster_settings;
-
-/* The defaults of a method. */
-DIFFCUT_API void diffcut_cluster_settings_init(diffcut_cluster_settings *cluster, diffcut_method method);
-
-/* DIFFCUT_ERROR_ARGUMENT with the field's name, value and range if one is out of range. */
-DIFFCUT_API diffcut_status diffcut_cluster_settings_check(const diffcut_cluster_settings *cluster,
-                                                          diffcut_diagnostics *diagnostics);
-
-/* Segments of a feature grid by any method but DIFFSEG, one label a token, numbered 0 .. count - 1. Of settings,
- * alpha, tau, min_tokens and reference (DIFFCUT, COLOUR) and eigen_solver (all but KMEANS) are used. TOKENCUT: 1 is
- * the object, 0 the rest. MASKCUT: the objects are 1 and up in the order in which they were found, 0 the rest. A
- * constant map is one segment, whatever the method. Memory: tokens^2 floats; AUTOSC tokens^2 * 8 bytes beside them
- * and time that grows with tokens^3; KMEANS needs neither. */
-DIFFCUT_API diffcut_status diffcut_features_cluster(diffcut_session *session, const diffcut_features *features,
-                                                    const diffcut_settings *settings,
-                                                    const diffcut_cluster_settings *cluster, diffcut_labels *tokens);
-
-/* Features of a photo's colours, for COLOUR or any other method: the photo, averaged over a grid of width x height
- * tokens, as CIELAB colour (D65; each of L, a, b divided by 100) and position (-1/2 .. 1/2 along the longer side,
- * times position_weight, 0 .. 100). These 5 numbers are lifted to the unit sphere in 6 dimensions by the inverse
- * stereographic projection, so that the cosine falls with their distance. The session needs no model. */
-DIFFCUT_API diffcut_status diffcut_features_from_colour(diffcut_session *session, const diffcut_image *image,
-                                                        uint32_t width, uint32_t height, double position_weight,
-                                                        diffcut_features **out);
-
-#define DIFFCUT_DIFFSEG_MAX_ROUNDS 16
-
-typedef struct diffcut_diffseg_settings {
-    int32_t timestep;                              /* 0 .. 999; default 300 */
-    uint32_t points;                               /* anchors a side, 1 .. 64; default 16 */
-    uint32_t round_count;                          /* 1 .. DIFFCUT_DIFFSEG_MAX_ROUNDS rounds of merging; default 3 */
-    double thresholds[DIFFCUT_DIFFSEG_MAX_ROUNDS]; /* > 0: maps whose symmetric KL divergence is below are merged, one
-                                                      a round; default 1 */
-    uint32_t label_size; /* 64 .. 4096: the longer side of the label map that is made; default 512 */
-    bool reference;      /* as published: the first round compares in half precision, and a later round may merge a
-                            map that an earlier one of the round has taken already; default false */
-} diffcut_diffseg_settings;
-
-DIFFCUT_API void diffcut_diffseg_settings_init(diffcut_diffseg_settings *diffseg);
-
-/* DIFFCUT_ERROR_ARGUMENT with the field's name, value and range if one is out of range. */
-DIFFCUT_API diffcut_status diffcut_diffseg_settings_check(const diffcut_diffseg_settings *diffseg,
-                                                          diffcut_diagnostics *diagnostics);
-
-/* DiffSeg's label map of a photo: all self-attention maps of the whole UNet (encoder, middle and decoder) at one
- * timestep of the latent without noise, aggregated by resolution, merged from a grid of anchors. Of settings, the
- * size fields, resample, prompt and tile are used. For models with a first stage of latents and a decoder (SD 1.x,
- * SD 2.x, SDXL and its relatives); DIFFCUT_ERROR_MODEL names what a checkpoint lacks. out: label_size on its longer
- * side. Memory: (tokens of the finest attention)^2 floats for the aggregate. */
-DIFFCUT_API diffcut_status diffcut_diffseg(diffcut_session *session, const diffcut_image *image,
-                                           const diffcut_settings *settings, const diffcut_diffseg_settings *diffseg,
-                                           diffcut_labels *out);
 
 /* ------------------------------------------------------------------------------------------------- similarity
  * How alike patches are by their features: cosine similarity, -1 .. 1. The UNet's own features or any others. */

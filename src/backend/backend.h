@@ -140,6 +140,9 @@ typedef struct backend_ops {
      * k and v with n = 1 serve every image. */
     diffcut_status (*attention)(backend_stream *stream, const tensor *q, const tensor *k, const tensor *v,
                                 uint32_t heads, float scale, bool causal, const tensor *y, diffcut_diagnostics *diag);
+    /* y (n, tq, 1, tk): the weights themselves, the mean over the heads of softmax(scale * q k^T), not causal. */
+    diffcut_status (*attention_map)(backend_stream *stream, const tensor *q, const tensor *k, uint32_t heads,
+                                    float scale, const tensor *y, diffcut_diagnostics *diag);
     /* y = act(a + b); b may be NULL. a, b and y have one shape and y may be either. */
     diffcut_status (*add)(backend_stream *stream, const tensor *a, const tensor *b, activation act, const tensor *y,
                           diffcut_diagnostics *diag);

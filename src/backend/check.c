@@ -221,6 +221,28 @@ diffcut_status backend_check_attention(const tensor *q, const tensor *k, const t
     return status;
 }
 
+diffcut_status backend_check_attention_map(const tensor *q, const tensor *k, uint32_t heads, const tensor *y,
+                                           diffcut_diagnostics *diag) {
+    diffcut_status status = backend_check_view("attention_map", "q", q, diag);
+    if (status == DIFFCUT_OK) {
+        status = check_shape("attention_map", "q", q, q->n, q->h, 1, q->c, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = backend_check_view("attention_map", "k", k, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = check_shape("attention_map", "k", k, k->n == 1 ? 1 : q->n, k->h, 1, q->c, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = check_shape("attention_map", "y", y, q->n, q->h, 1, k->h, diag);
+    }
+    if (status == DIFFCUT_OK && (heads == 0 || q->c % heads != 0)) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "attention_map: %u channels do not split into %u heads",
+                         (unsigned)q->c, (unsigned)heads);
+    }
+    return status;
+}
+
 diffcut_status backend_check_add(const tensor *a, const tensor *b, activation act, const tensor *y,
                                  diffcut_diagnostics *diag) {
     diffcut_status status = backend_check_view("add", "a", a, diag);

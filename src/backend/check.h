@@ -39,6 +39,8 @@ diffcut_status backend_check_norm(const char *operation, const tensor *x, const 
                                   float eps, activation act, const tensor *y, diffcut_diagnostics *diag);
 diffcut_status backend_check_attention(const tensor *q, const tensor *k, const tensor *v, uint32_t heads,
                                        const tensor *y, diffcut_diagnostics *diag);
+diffcut_status backend_check_attention_map(const tensor *q, const tensor *k, uint32_t heads, const tensor *y,
+                                           diffcut_diagnostics *diag);
 diffcut_status backend_check_add(const tensor *a, const tensor *b, activation act, const tensor *y,
                                  diffcut_diagnostics *diag);
 

@@ -97,6 +97,9 @@ void autoencoder_close(autoencoder *self);
 diffcut_status autoencoder_visit(const autoencoder *self, weight_visit_fn visit, void *user);
 diffcut_status autoencoder_prepare(autoencoder *self, diffcut_diagnostics *diag);
 
+/* Elements of the buffers that such a run has at once, at most. h and w as there. */
+double autoencoder_planned(const autoencoder *self, uint32_t height, uint32_t width);
+
 /* h x w pixels of an image (rows `stride` pixels apart, 3 colours, in [0, 1]) -> latent (h / factor, w / factor,
  * latent_channels), whose memory is the caller's. h and w are multiples of the factor. Progress goes from 0 to 1. */
 diffcut_status autoencoder_encode(const autoencoder *self, backend_stream *stream, const work *w, const float *image,

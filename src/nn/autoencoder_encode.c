@@ -269,6 +269,41 @@ static double count_operations(const autoencoder_plan *plan, uint32_t h, uint32_
     return total;
 }
 
+/* What take_y, take_t and move_on will have done, step by step. */
+double autoencoder_planned(const autoencoder *self, uint32_t h, uint32_t w) {
+    const bands b = {.piece = self->piece};
+    double x = (double)h * w * AUTOENCODER_COLOURS;
+    double t = 0.0;
+    double most = x;
+    for (size_t i = 0; i < self->plan.count; i++) {
+        const autoencoder_step *step = &self->plan.steps[i];
+        bool plain = step->kind == AUTOENCODER_BLOCK || (step->kind == AUTOENCODER_RESNET && step->in == step->out);
+        bool widening = step->kind == AUTOENCODER_RESNET && !plain;
+        if (step->kind == AUTOENCODER_DOWNSAMPLE) {
+            h /= 2;
+            w /= 2;
+        }
+        double here = (double)h * w * step->out;
+        double y = plain || step->kind == AUTOENCODER_NORM ? 0.0 : here;
+        if (step->kind == AUTOENCODER_DOWNSAMPLE) {
+            t = 0.0;
+        } else if (widening) {
+            t = here;
+        } else if (plain || step->kind == AUTOENCODER_ATTENTION) {
+            uint32_t rows = plain ? bands_rows(&b, h, w, step->in, step->out) + 1 : 0;
+            double needed = ((double)h + rows) * w * step->out;
+            t = needed > t ? needed : t;
+        }
+        if (step->kind == AUTOENCODER_ATTENTION) {
+            most = x + t + 3.0 * here > most ? x + t + 3.0 * here : most;
+            continue;
+        }
+        most = x + t + y > most ? x + t + y : most;
+        x = y > 0.0 ? y : x;
+    }
+    return most;
+}
+
 /* x = image * scale + shift. */
 static void put_image(run *r, const float *image, size_t stride) {
     const autoencoder_plan *plan = &r->network->plan;

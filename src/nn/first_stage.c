@@ -268,6 +268,16 @@ static uint32_t tile_positions(uint32_t tile, uint32_t factor) {
     return tile == 0 ? UINT32_MAX : positions < LEAST_TILE ? LEAST_TILE : positions;
 }
 
+double first_stage_planned(const first_stage *self, uint32_t height, uint32_t width, uint32_t tile) {
+    if (self->network == NULL) {
+        return 0.0;
+    }
+    uint32_t positions = tile_positions(tile, self->factor);
+    const tile_axis rows = tile_axis_plan(height / self->factor, positions);
+    const tile_axis columns = tile_axis_plan(width / self->factor, positions);
+    return autoencoder_planned(self->network, rows.side * self->factor, columns.side * self->factor);
+}
+
 static diffcut_status encode_network(const encoding *e, float *latent) {
     size_t elements = (size_t)e->h * e->w * e->stage->channels;
     diffcut_status status =

@@ -37,6 +37,9 @@ first_stage_kind first_stage_get_kind(const first_stage *self);
 /* About how long it takes, in runs of the UNet to its usual hook: for progress. */
 double first_stage_runs(const first_stage *self);
 
+/* Elements of the buffers of a picture's run, at most, with tiles as for first_stage_encode. */
+double first_stage_planned(const first_stage *self, uint32_t height, uint32_t width, uint32_t tile);
+
 /* Every weight it needs, in the order of use; stops at the first status that is not DIFFCUT_OK. */
 diffcut_status first_stage_visit(const first_stage *self, weight_visit_fn visit, void *user);
 /* Reads and prepares the weights; once. */

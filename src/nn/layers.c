@@ -128,6 +128,16 @@ void layers_attention(layers *l, const tensor *q, const tensor *k, const tensor 
     }
 }
 
+void layers_attention_map(layers *l, const tensor *q, const tensor *k, uint32_t heads, const tensor *y) {
+    float scale = 1.0F / sqrtf((float)(q->c / heads));
+    if (going(l)) {
+        double started = begin(l);
+        l->status = l->backend->ops->attention_map(l->stream, q, k, heads, scale, y, l->work->diag);
+        end(l, started, "attention_map", 2.0 * (double)tensor_positions(q) * (double)tensor_positions(k) * q->c,
+            "%zu x %zu, %u heads of %u", tensor_positions(q), tensor_positions(k), heads, q->c / heads);
+    }
+}
+
 void layers_add(layers *l, const tensor *a, const tensor *b, activation act, const tensor *y) {
     if (going(l)) {
         double started = begin(l);

@@ -52,6 +52,8 @@ void layers_layer_norm(layers *l, const tensor *x, const backend_weight *norm, f
 /* Scaled by 1 / sqrt(channels of a head). */
 void layers_attention(layers *l, const tensor *q, const tensor *k, const tensor *v, uint32_t heads, bool causal,
                       const tensor *y);
+/* y (1, tq, 1, tk): what each query gives each key in that attention, the mean over the heads. */
+void layers_attention_map(layers *l, const tensor *q, const tensor *k, uint32_t heads, const tensor *y);
 /* y = act(a + b); b may be NULL. */
 void layers_add(layers *l, const tensor *a, const tensor *b, activation act, const tensor *y);
 

@@ -148,9 +148,9 @@ diffcut_status unet_context_create(const unet *self, const float *data, uint32_t
         status = copy_floats(pooled, pooled_width, &context->pooled, diag);
     }
     if (status == DIFFCUT_OK) {
-        context->keys_values = mem_array_zero(self->plan.count, sizeof *context->keys_values);
+        context->keys_values = mem_array_zero(self->plan.total, sizeof *context->keys_values);
         if (context->keys_values == NULL) {
-            status = diag_no_memory(diag, self->plan.count * sizeof *context->keys_values, "the text context");
+            status = diag_no_memory(diag, self->plan.total * sizeof *context->keys_values, "the text context");
         }
     }
     if (status != DIFFCUT_OK) {

@@ -68,4 +68,8 @@ diffcut_status unet_encode(const unet *self, backend_stream *stream, const work 
                            const unet_hook *hooks, size_t hook_count, layer_tap_fn tap, void *tap_user,
                            unet_features *out);
 
+/* Elements of the buffers of a run of an h x w latent to these hooks, or the failure that the run would have. */
+diffcut_status unet_planned(const unet *self, const work *w, uint32_t height, uint32_t width, const unet_hook *hooks,
+                            size_t hook_count, size_t *elements);
+
 #endif

@@ -327,6 +327,7 @@ diffcut_status unet_config_read(json_view view, unet_config *out, diffcut_diagno
                            view.file, (double)config.freq_shift, config.blocks[0].channels);
     }
     if (status == DIFFCUT_OK) {
+        unet_decoder_read(view, &config);
         *out = config;
     }
     return status;

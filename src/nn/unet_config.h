@@ -2,8 +2,8 @@
  * unet_config.h - what unet/config.json says of a UNet's encoder, checked, in the network's own terms.
  *
  * The keys and their defaults are those of diffusers' UNet2DConditionModel. A feature that is not built here is
- * refused by its key, never ignored; keys that only concern the middle block and the decoder are not looked at.
- * Called by model/ and nn/unet.
+ * refused by its key, never ignored. What concerns only the middle block and the decoder is read too, but what is
+ * wrong there is kept for those who ask for them: the features need neither. Called by model/, nn/unet and synth/.
  */
 #ifndef DIFFCUT_NN_UNET_CONFIG_H
 #define DIFFCUT_NN_UNET_CONFIG_H
@@ -27,6 +27,18 @@ typedef struct unet_block_config {
     uint32_t depth[UNET_MAX_LAYERS]; /* transformer blocks of each attention */
 } unet_block_config;
 
+/* The middle block and the decoder: what does not follow from the encoder. */
+typedef struct unet_decoder_config {
+    diffcut_status status; /* DIFFCUT_OK, or why they cannot be run, with the reason */
+    char reason[256];
+    uint32_t out_channels;
+    bool middle, middle_attention; /* mid_block: a resnet; then an attention and another resnet */
+    uint32_t block_count;          /* up blocks, as many as down blocks; 0: there is no decoder */
+    bool attention[UNET_MAX_BLOCKS];
+    uint32_t layers[UNET_MAX_BLOCKS]; /* one more than those of the down block that is mirrored */
+    uint32_t depth[UNET_MAX_BLOCKS][UNET_MAX_LAYERS + 1];
+} unet_decoder_config;
+
 typedef struct unet_config {
     uint32_t in_channels;
     uint32_t block_count;
@@ -40,11 +52,16 @@ typedef struct unet_config {
     bool added_condition;    /* "text_time": pooled text and time ids enter the time embedding */
     uint32_t added_time_dim; /* sinusoids of each time id */
     uint32_t added_input;    /* pooled + 6 * added_time_dim */
+    unet_decoder_config decoder;
 } unet_config;
 
 /* Reads and checks the configuration. DIFFCUT_ERROR_MODEL for what contradicts itself, DIFFCUT_ERROR_UNSUPPORTED for
  * what is valid but not built. */
 diffcut_status unet_config_read(json_view view, unet_config *out, diffcut_diagnostics *diag);
+
+/* Reads what concerns the middle block and the decoder into config->decoder, its status and reason included. The rest
+ * of config has been read. */
+void unet_decoder_read(json_view view, unet_config *config);
 
 /* Width of the time embedding: 4 times the first block's channels. */
 uint32_t unet_config_time_width(const unet_config *config);

@@ -108,6 +108,8 @@ static void (*const run_step[UNET_KIND_COUNT])(unet_run *) = {
     [UNET_FEED_FORWARD] = unet_run_feed_forward,
     [UNET_TRANSFORMER_OUT] = unet_run_transformer_out,
     [UNET_DOWNSAMPLE] = unet_run_downsample,
+    [UNET_UPSAMPLE] = unet_run_upsample,
+    [UNET_CONV_OUT] = unet_run_conv_out,
 };
 
 /* Raises *most to n * h * w * c. */
@@ -144,16 +146,43 @@ static bool has_hook(const unet_run *r, size_t step) {
     return false;
 }
 
-/* Sizes of the buffers: what the largest of the first `steps` steps asks for. */
-static diffcut_status plan_memory(unet_run *r, size_t steps) {
+/* The grids of a run's steps, followed without running it. */
+typedef struct grid_walk {
+    uint32_t h, w;
+    uint32_t skips[UNET_MAX_SKIPS][2]; /* of the outputs that wait for the decoder */
+    size_t waiting;
+} grid_walk;
+
+/* To the grid after a step. */
+static diffcut_status walk_step(const unet_plan *plan, const unet_step *step, grid_walk *walk,
+                                diffcut_diagnostics *diag) {
+    uint32_t padding = plan->config.downsample_padding;
+    if (step->kind == UNET_DOWNSAMPLE) {
+        if (walk->h + padding < 2 || walk->w + padding < 2) {
+            return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "the picture is too small for %s", step->name);
+        }
+        walk->h = unet_halved(walk->h, padding);
+        walk->w = unet_halved(walk->w, padding);
+    } else if (step->kind == UNET_UPSAMPLE) {
+        walk->h = walk->skips[walk->waiting - 1][0];
+        walk->w = walk->skips[walk->waiting - 1][1];
+    }
+    if (step->skip) {
+        walk->skips[walk->waiting][0] = walk->h;
+        walk->skips[walk->waiting++][1] = walk->w;
+    }
+    walk->waiting -= step->skipped > 0 ? 1 : 0;
+    return DIFFCUT_OK;
+}
+
+/* Sizes of the buffers: what the largest of the run's steps asks for. */
+static diffcut_status plan_memory(unet_run *r) {
     const unet_plan *plan = &r->network->plan;
     diffcut_diagnostics *diag = r->layers.work->diag;
-    uint32_t padding = plan->config.downsample_padding;
-    uint32_t h = r->h;
-    uint32_t w = r->w;
+    grid_walk walk = {.h = r->h, .w = r->w};
     uint32_t inputs = plan->config.added_input;
     bool fits = true;
-    for (size_t i = 0; i < steps && fits; i++) {
+    for (size_t i = 0; i < r->steps && fits; i++) {
         const unet_step *step = &plan->steps[i];
         uint32_t c = step->in > step->out ? step->in : step->out;
         if (step->kind == UNET_TIME) {
@@ -161,16 +190,15 @@ static diffcut_status plan_memory(unet_run *r, size_t steps) {
             continue;
         }
         inputs = step->kind == UNET_RESNET && step->out > inputs ? step->out : inputs;
-        fits = raise_to(r, &r->memory.grid, h, w, c) && raise_to(r, &r->memory.wide, h, w, wide_channels(step));
-        if (r->layers.tap != NULL || has_hook(r, i)) {
-            fits = fits && raise_to(r, &r->memory.extra, h, w, c);
-        }
-        if (step->kind == UNET_DOWNSAMPLE) {
-            if (h + padding < 2 || w + padding < 2) {
-                return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "the picture is too small for %s", step->name);
+        bool seen = r->layers.tap != NULL || has_hook(r, i);
+        for (int after = 0; after < 2 && fits; after++) { /* a step may work on the grid that it makes */
+            fits = raise_to(r, &r->memory.grid, walk.h, walk.w, c) &&
+                   raise_to(r, &r->memory.wide, walk.h, walk.w, wide_channels(step)) &&
+                   (!seen || raise_to(r, &r->memory.extra, walk.h, walk.w, c));
+            diffcut_status status = after == 0 ? walk_step(plan, step, &walk, diag) : DIFFCUT_OK;
+            if (status != DIFFCUT_OK) {
+                return status;
             }
-            h = unet_halved(h, padding);
-            w = unet_halved(w, padding);
         }
     }
     size_t vectors = 4 * (size_t)unet_config_time_width(&plan->config) + inputs;
@@ -211,24 +239,28 @@ static size_t needed_steps(const unet_hook *hooks, size_t count) {
     return steps;
 }
 
-static diffcut_status run_network(unet_run *r) {
+diffcut_status unet_run_network(unet_run *r) {
     layers *l = &r->layers;
-    size_t steps = needed_steps(r->hooks, r->hook_count);
+    bool decodes = r->steps > r->network->plan.count;
     r->h = r->input->h;
     r->w = r->input->w;
     r->missing = r->hook_count;
-    l->status = plan_memory(r, steps);
+    l->status = plan_memory(r);
     take_buffers(r);
     l->backend->ops->stream_precision(l->stream, r->network->precision);
-    for (size_t i = 0; i < steps && l->status == DIFFCUT_OK; i++) {
-        l->status = work_progress(l->work, (double)i / (double)steps);
+    for (size_t i = 0; i < r->steps && l->status == DIFFCUT_OK; i++) {
+        l->status = work_progress(l->work, (double)i / (double)r->steps);
         r->index = i;
         r->step = &r->network->plan.steps[i];
         if (l->status == DIFFCUT_OK) {
             run_step[r->step->kind](r);
         }
+        if (decodes && r->step->skip) {
+            unet_push_skip(r);
+        }
     }
     l->backend->ops->stream_precision(l->stream, DTYPE_F32); /* other networks run on this stream too */
+    unet_drop_skips(r);
     give_back_buffers(r);
     layers_end(l);
     if (l->status == DIFFCUT_OK) {
@@ -288,8 +320,9 @@ static diffcut_status watch_image(const unet_run *run_before, uint32_t image) {
                       .input = &input,
                       .hooks = run_before->hooks,
                       .kept = run_before->kept,
-                      .hook_count = run_before->hook_count};
-    diffcut_status status = run_network(&again);
+                      .hook_count = run_before->hook_count,
+                      .steps = run_before->steps};
+    diffcut_status status = unet_run_network(&again);
     forget(again.kept, again.hook_count);
     return status;
 }
@@ -344,8 +377,9 @@ diffcut_status unet_encode(const unet *self, backend_stream *stream, const work 
                   .input = input,
                   .hooks = hooks,
                   .kept = kept,
-                  .hook_count = hook_count};
-    status = run_network(&r);
+                  .hook_count = hook_count,
+                  .steps = needed_steps(hooks, hook_count)};
+    status = unet_run_network(&r);
     if (status == DIFFCUT_OK && !all_kept_finite(&r)) {
         status = explain_not_finite(&r);
     }
@@ -353,5 +387,23 @@ diffcut_status unet_encode(const unet *self, backend_stream *stream, const work 
         memcpy(out, kept, count * sizeof *kept);
     }
     mem_free(kept);
+    return status;
+}
+
+diffcut_status unet_planned(const unet *self, const work *w, uint32_t height, uint32_t width, const unet_hook *hooks,
+                            size_t hook_count, size_t *elements) {
+    const unet_input one = {.n = 1, .h = height, .w = width};
+    unet_run r = {.network = self,
+                  .layers = {.work = w},
+                  .input = &one,
+                  .hooks = hooks,
+                  .hook_count = hook_count,
+                  .h = height,
+                  .w = width,
+                  .steps = needed_steps(hooks, hook_count)};
+    diffcut_status status = plan_memory(&r);
+    if (status == DIFFCUT_OK) {
+        *elements = 3 * r.memory.grid + r.memory.wide + r.memory.extra + r.memory.vectors;
+    }
     return status;
 }

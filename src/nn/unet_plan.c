@@ -14,8 +14,27 @@ static size_t attention_steps(uint32_t depth) {
     return 2 + 3 * (size_t)depth;
 }
 
+/* Of the middle block and the decoder. */
+static size_t count_decoder_steps(const unet_config *config) {
+    const unet_decoder_config *decoder = &config->decoder;
+    if (decoder->block_count == 0) {
+        return 0;
+    }
+    size_t count = 1 + (decoder->middle ? 1 : 0); /* conv_out, a resnet */
+    if (decoder->middle_attention) {
+        count += attention_steps(config->blocks[config->block_count - 1].depth[0]) + 1;
+    }
+    for (uint32_t i = 0; i < decoder->block_count; i++) {
+        count += decoder->layers[i] + (i + 1 < decoder->block_count ? 1 : 0);
+        for (uint32_t j = 0; decoder->attention[i] && j < decoder->layers[i]; j++) {
+            count += attention_steps(decoder->depth[i][j]);
+        }
+    }
+    return count;
+}
+
 static size_t count_steps(const unet_config *config) {
-    size_t count = 2; /* time and conv_in */
+    size_t count = 2 + count_decoder_steps(config); /* time and conv_in */
     for (uint32_t i = 0; i < config->block_count; i++) {
         const unet_block_config *block = &config->blocks[i];
         count += block->layers + (block->downsample ? 1 : 0);
@@ -38,18 +57,18 @@ __attribute__((format(printf, 5, 6))) static unet_step *append(unet_plan *plan, 
     return step;
 }
 
-/* down_blocks.i.attentions.j: one transformer over the grid's positions. */
-static void append_attention(unet_plan *plan, uint32_t i, uint32_t j) {
-    const unet_block_config *block = &plan->config.blocks[i];
+/* block.attentions.j: one transformer over the grid's positions, with the heads and width of a down block. */
+static void append_attention(unet_plan *plan, const char *name, uint32_t j, const unet_block_config *block,
+                             uint32_t depth) {
     uint32_t c = block->channels;
     size_t first = plan->count;
-    append(plan, UNET_TRANSFORMER_IN, c, c, "down_blocks.%u.attentions.%u", i, j);
-    for (uint32_t k = 0; k < block->depth[j]; k++) {
+    append(plan, UNET_TRANSFORMER_IN, c, c, "%s.attentions.%u", name, j);
+    for (uint32_t k = 0; k < depth; k++) {
         for (unet_step_kind kind = UNET_SELF_ATTENTION; kind <= UNET_FEED_FORWARD; kind++) {
-            append(plan, kind, c, c, "down_blocks.%u.attentions.%u.transformer_blocks.%u", i, j, k);
+            append(plan, kind, c, c, "%s.attentions.%u.transformer_blocks.%u", name, j, k);
         }
     }
-    append(plan, UNET_TRANSFORMER_OUT, c, c, "down_blocks.%u.attentions.%u", i, j);
+    append(plan, UNET_TRANSFORMER_OUT, c, c, "%s.attentions.%u", name, j);
     for (size_t s = first; s < plan->count; s++) {
         plan->steps[s].heads = block->heads;
         plan->steps[s].context = block->context_channels;
@@ -60,15 +79,75 @@ static void append_attention(unet_plan *plan, uint32_t i, uint32_t j) {
 static void append_block(unet_plan *plan, uint32_t i, uint32_t in) {
     const unet_block_config *block = &plan->config.blocks[i];
     uint32_t c = block->channels;
+    char name[32];
+    (void)snprintf(name, sizeof name, "down_blocks.%u", i);
     for (uint32_t j = 0; j < block->layers; j++) {
-        append(plan, UNET_RESNET, j == 0 ? in : c, c, "down_blocks.%u.resnets.%u", i, j);
+        append(plan, UNET_RESNET, j == 0 ? in : c, c, "%s.resnets.%u", name, j);
         if (block->attention) {
-            append_attention(plan, i, j);
+            append_attention(plan, name, j, block, block->depth[j]);
         }
+        plan->steps[plan->count - 1].skip = true;
     }
     if (block->downsample) {
-        append(plan, UNET_DOWNSAMPLE, c, c, "down_blocks.%u.downsamplers.0", i);
+        append(plan, UNET_DOWNSAMPLE, c, c, "%s.downsamplers.0", name)->skip = true;
     }
+}
+
+static void append_middle(unet_plan *plan) {
+    const unet_block_config *last = &plan->config.blocks[plan->config.block_count - 1];
+    uint32_t c = last->channels;
+    append(plan, UNET_RESNET, c, c, "mid_block.resnets.0");
+    if (plan->config.decoder.middle_attention) {
+        append_attention(plan, "mid_block", 0, last, last->depth[0]);
+        append(plan, UNET_RESNET, c, c, "mid_block.resnets.1");
+    }
+}
+
+/* Each layer's resnet takes the activation so far and beside it the encoder's outputs, from the last to the first:
+ * those of the mirrored down block, and at last that of the block above it, which its downsampler or conv_in left. */
+static void append_up_block(unet_plan *plan, uint32_t i, uint32_t in) {
+    const unet_decoder_config *decoder = &plan->config.decoder;
+    uint32_t mirror = decoder->block_count - 1 - i;
+    const unet_block_config *block = &plan->config.blocks[mirror];
+    uint32_t c = block->channels;
+    uint32_t above = plan->config.blocks[mirror > 0 ? mirror - 1 : 0].channels;
+    char name[32];
+    (void)snprintf(name, sizeof name, "up_blocks.%u", i);
+    for (uint32_t j = 0; j < decoder->layers[i]; j++) {
+        uint32_t skipped = j + 1 == decoder->layers[i] ? above : c;
+        uint32_t hidden = j == 0 ? in : c;
+        append(plan, UNET_RESNET, hidden + skipped, c, "%s.resnets.%u", name, j)->skipped = skipped;
+        if (decoder->attention[i]) {
+            append_attention(plan, name, j, block, decoder->depth[i][j]);
+        }
+    }
+    if (mirror > 0) {
+        append(plan, UNET_UPSAMPLE, c, c, "%s.upsamplers.0", name);
+    }
+}
+
+static void set_level(unet_plan *plan, size_t first, uint32_t level) {
+    for (size_t s = first; s < plan->count; s++) {
+        plan->steps[s].level = level;
+    }
+}
+
+static void append_decoder(unet_plan *plan) {
+    const unet_config *config = &plan->config;
+    uint32_t channels = config->blocks[config->block_count - 1].channels;
+    size_t first = plan->count;
+    if (config->decoder.middle) {
+        append_middle(plan);
+    }
+    set_level(plan, first, config->block_count - 1);
+    for (uint32_t i = 0; i < config->decoder.block_count; i++) {
+        uint32_t mirror = config->decoder.block_count - 1 - i;
+        first = plan->count;
+        append_up_block(plan, i, channels);
+        channels = config->blocks[mirror].channels;
+        set_level(plan, first, mirror);
+    }
+    append(plan, UNET_CONV_OUT, channels, config->decoder.out_channels, "%s", "");
 }
 
 diffcut_status unet_plan_create(const unet_config *config, unet_plan *out, diffcut_diagnostics *diag) {
@@ -80,15 +159,19 @@ diffcut_status unet_plan_create(const unet_config *config, unet_plan *out, diffc
     }
     uint32_t channels = config->blocks[0].channels;
     append(&plan, UNET_TIME, channels, unet_config_time_width(config), "%s", "");
-    append(&plan, UNET_CONV_IN, config->in_channels, channels, "conv_in");
+    append(&plan, UNET_CONV_IN, config->in_channels, channels, "conv_in")->skip = true;
     for (uint32_t i = 0; i < config->block_count; i++) {
         size_t first = plan.count;
         append_block(&plan, i, channels);
         channels = config->blocks[i].channels;
-        for (size_t s = first; s < plan.count; s++) {
-            plan.steps[s].level = i;
-        }
+        set_level(&plan, first, i);
     }
+    size_t encoder = plan.count;
+    if (config->decoder.block_count > 0) {
+        append_decoder(&plan);
+    }
+    plan.total = plan.count;
+    plan.count = encoder;
     *out = plan;
     return DIFFCUT_OK;
 }
@@ -198,6 +281,13 @@ void unet_step_needs(const unet_plan *plan, const unet_step *step, weight_need n
     case UNET_DOWNSAMPLE:
         needs[CONV_WEIGHT] = conv(".conv", step->out, step->in, 2);
         break;
+    case UNET_UPSAMPLE:
+        needs[CONV_WEIGHT] = conv(".conv", step->out, step->in, 1);
+        break;
+    case UNET_CONV_OUT:
+        needs[CONV_OUT_NORM] = norm("conv_norm_out", step->in);
+        needs[CONV_OUT_CONV] = conv("conv_out", step->out, step->in, 1);
+        break;
     case UNET_KIND_COUNT:
         break;
     }
@@ -221,6 +311,7 @@ static const unet_output self_attention_outputs[] = {
     {".attn1", true}, {".attn1.to_q", true}, {".attn1.to_k", true}, {".attn1.to_v", true}};
 /* to_k and to_v hold the text's tokens and are computed once a prompt. */
 static const unet_output cross_attention_outputs[] = {{".attn2", true}, {".attn2.to_q", true}};
+static const unet_output conv_out_outputs[] = {{"conv_out", true}};
 static const unet_output feed_forward_outputs[] = {{".ff", true}, {"", true}};
 
 #define OUTPUTS(table)                                                                                               \
@@ -238,6 +329,8 @@ static const struct output_table {
     [UNET_FEED_FORWARD] = OUTPUTS(feed_forward_outputs),
     [UNET_TRANSFORMER_OUT] = OUTPUTS(whole),
     [UNET_DOWNSAMPLE] = OUTPUTS(whole),
+    [UNET_UPSAMPLE] = OUTPUTS(whole),
+    [UNET_CONV_OUT] = OUTPUTS(conv_out_outputs),
 };
 
 const unet_output *unet_step_outputs(const unet_plan *plan, const unet_step *step, size_t *count) {

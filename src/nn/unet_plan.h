@@ -1,10 +1,12 @@
 /*
- * unet_plan.h - a UNet's encoder as a list of steps, made from its configuration.
+ * unet_plan.h - a UNet as a list of steps, made from its configuration: the encoder's, then those of the middle block
+ * and the decoder.
  *
  * A step is what runs between two points where the activation has one owner: a resnet, one attention, one
  * feed-forward. It knows its module's name in diffusers, its sizes, which weights it needs and which modules' outputs
  * pass by in it. Hooks are found here, and the network stops right after its hook's step, so steps beyond it cost
- * neither weights nor time. Called by nn/unet and nn/unet_encode.
+ * neither weights nor time. Only the encoder's outputs are hooks; the rest is run whole (unet_whole.h). Called by
+ * nn/unet and nn/unet_encode.
  */
 #ifndef DIFFCUT_NN_UNET_PLAN_H
 #define DIFFCUT_NN_UNET_PLAN_H
@@ -25,6 +27,8 @@ typedef enum unet_step_kind {
     UNET_FEED_FORWARD,    /* ff */
     UNET_TRANSFORMER_OUT, /* proj_out and the attention module's residual */
     UNET_DOWNSAMPLE,
+    UNET_UPSAMPLE, /* nearest neighbours to the grid of the encoder's next output, then a convolution */
+    UNET_CONV_OUT, /* group norm, SiLU, convolution */
     UNET_KIND_COUNT
 } unet_step_kind;
 
@@ -35,6 +39,7 @@ enum { TRANSFORMER_NORM, TRANSFORMER_PROJ }; /* proj_out's step has the second o
 enum { ATTENTION_NORM, ATTENTION_IN, ATTENTION_OUT, ATTENTION_CONTEXT };
 enum { FEED_NORM, FEED_UP, FEED_DOWN };
 enum { CONV_WEIGHT };
+enum { CONV_OUT_NORM, CONV_OUT_CONV };
 #define UNET_SLOTS 6
 
 typedef struct unet_step {
@@ -44,6 +49,8 @@ typedef struct unet_step {
     uint32_t heads;
     uint32_t context;                    /* channels of the text context: cross-attention */
     uint32_t level;                      /* how often the grid was halved before this step */
+    uint32_t skipped;                    /* decoder's resnet: so many of `in` come from the encoder */
+    bool skip;                           /* encoder: what this step leaves goes to the decoder, too */
     bool linear;                         /* transformer: projections are linear layers */
     backend_weight *weights[UNET_SLOTS]; /* NULL until prepared; owned by the unet */
 } unet_step;
@@ -51,7 +58,8 @@ typedef struct unet_step {
 typedef struct unet_plan {
     unet_config config;
     unet_step *steps;
-    size_t count;
+    size_t count; /* of the encoder */
+    size_t total; /* with the middle block and the decoder; equal to count where they cannot be run */
 } unet_plan;
 
 /* A module's output that passes by in a step; its name is the step's name + suffix. */

@@ -23,6 +23,9 @@ void unet_run_resnet(unet_run *r) {
     layers *l = &r->layers;
     uint32_t groups = r->network->plan.config.norm_groups;
     float eps = r->network->plan.config.norm_eps;
+    if (r->step->skipped > 0) {
+        unet_join_skip(r);
+    }
     tensor x = unet_grid(r, r->x, r->step->in);
     tensor normed = unet_grid(r, r->y, r->step->in);
     tensor y = unet_grid(r, r->y, r->step->out);

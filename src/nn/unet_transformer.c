@@ -48,6 +48,10 @@ void unet_run_self_attention(unet_run *r) {
     unet_emit(r, ".attn1.to_q", &q);
     unet_emit(r, ".attn1.to_k", &k);
     unet_emit(r, ".attn1.to_v", &v);
+    if (r->attention != NULL && l->status == DIFFCUT_OK) {
+        const unet_attention seen = {r->step->name, q, k, r->step->heads, r->h, r->w};
+        r->attention(r->attention_user, l, &seen);
+    }
     layers_attention(l, &q, &k, &v, r->step->heads, false, &normed);
     add_to_hidden(r, &normed, ATTENTION_OUT, ".attn1");
 }

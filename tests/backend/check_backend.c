@@ -23,8 +23,8 @@
  * the errors of such sums, 2.6e-6; normalisation 2.8e-7; activations 1.6e-7. Doubled or tripled for other orders of
  * summation in other releases of the GEMM library. */
 static const double tolerances[OP_COUNT] = {
-    [OP_LINEAR] = 4e-6,     [OP_CONV2D] = 4e-6,    [OP_GROUP_NORM] = 1e-6,
-    [OP_LAYER_NORM] = 1e-6, [OP_ATTENTION] = 6e-6, [OP_ADD] = 5e-7,
+    [OP_LINEAR] = 4e-6,    [OP_CONV2D] = 4e-6,        [OP_GROUP_NORM] = 1e-6, [OP_LAYER_NORM] = 1e-6,
+    [OP_ATTENTION] = 6e-6, [OP_ATTENTION_MAP] = 6e-6, [OP_ADD] = 5e-7,
 };
 
 typedef struct tally {
@@ -299,6 +299,30 @@ static void check_attention(checker *check) {
     }
 }
 
+/* The weights themselves; the same shapes matter as in attention, but none is causal. */
+static void check_attention_map(checker *check) {
+    static const op_case cases[] = {
+        {.n = 1, .h = 1, .c = 1, .parts = 1, .keys = 1, .key_images = 1},
+        {.n = 1, .h = 5, .c = 12, .parts = 3, .keys = 7, .key_images = 1},
+        {.n = 3, .h = 40, .c = 40, .parts = 5, .keys = 77, .key_images = 1},
+        {.n = 2, .h = 130, .c = 33, .parts = 3, .keys = 300, .key_images = 2},
+        {.n = 1, .h = 256, .c = 320, .parts = 8, .keys = 256, .key_images = 1},
+    };
+    static const flavour flavours[] = {FLAVOUR_NORMAL, FLAVOUR_DENORMAL, FLAVOUR_CONSTANT};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        op_case k = cases[i];
+        k.op = OP_ATTENTION_MAP;
+        k.w = 1;
+        for (size_t f = 0; f < COUNT(flavours); f++) {
+            k.flavour = flavours[f];
+            check_layouts(check, k);
+        }
+        k.flavour = FLAVOUR_NORMAL;
+        k.sharpness = 6.0F;
+        check_layouts(check, k);
+    }
+}
+
 static void check_add(checker *check) {
     static const op_case cases[] = {
         {.n = 1, .h = 1, .w = 1, .c = 1},
@@ -340,6 +364,7 @@ static size_t check_backend(const char *name, size_t every) {
     check_products(&check);
     check_norms(&check);
     check_attention(&check);
+    check_attention_map(&check);
     check_add(&check);
     size_t failures = 0;
     for (operation op = 0; op < OP_COUNT; op++) {

@@ -33,8 +33,14 @@ void side_close(side *s) {
 /* ------------------------------------------------------------------------------------------------- cases */
 
 const char *operation_name(operation op) {
-    static const char *const names[OP_COUNT] = {"linear", "conv2d", "group_norm", "layer_norm", "attention", "add"};
+    static const char *const names[OP_COUNT] = {"linear",    "conv2d",        "group_norm", "layer_norm",
+                                                "attention", "attention_map", "add"};
     return names[op];
+}
+
+/* Takes queries and keys. */
+static bool attends(const op_case *k) {
+    return k->op == OP_ATTENTION || k->op == OP_ATTENTION_MAP;
 }
 
 static uint32_t at_least_one(uint32_t value) {
@@ -52,6 +58,9 @@ void case_result_shape(const op_case *k, uint32_t shape[4]) {
     shape[1] = k->h;
     shape[2] = k->w;
     shape[3] = !product ? k->c : k->act == ACTIVATION_GEGLU ? k->out / 2 : k->out;
+    if (k->op == OP_ATTENTION_MAP) {
+        shape[3] = k->keys;
+    }
     if (k->op == OP_CONV2D) {
         shape[1] = conv_output(k->h, g->pad_top, g->pad_bottom, k->kernel_h, g->stride);
         shape[2] = conv_output(k->w, g->pad_left, g->pad_right, k->kernel_w, g->stride);
@@ -73,6 +82,8 @@ double case_flops(const op_case *k) {
         return 2.0 * elements * k->c * k->kernel_h * k->kernel_w;
     case OP_ATTENTION:
         return 4.0 * elements * k->keys;
+    case OP_ATTENTION_MAP:
+        return 2.0 * elements * k->c;
     case OP_GROUP_NORM:
     case OP_LAYER_NORM:
         return 8.0 * elements;
@@ -97,7 +108,7 @@ void case_describe(const op_case *k, char *text, size_t size) {
         const conv_geometry *g = &k->geometry;
         (void)snprintf(more, left, " -> %u, %ux%u stride %u pad %u,%u,%u,%u", k->out, k->kernel_h, k->kernel_w,
                        g->stride, g->pad_top, g->pad_left, g->pad_bottom, g->pad_right);
-    } else if (k->op == OP_ATTENTION) {
+    } else if (attends(k)) {
         (void)snprintf(more, left, ", %u keys x %u, %u heads%s", k->keys, k->key_images, k->parts,
                        k->causal ? " causal" : "");
     } else if (k->op == OP_GROUP_NORM) {
@@ -193,7 +204,7 @@ bool inputs_create(const op_case *k, uint64_t seed, op_inputs *inputs) {
     bool product = k->op == OP_LINEAR || k->op == OP_CONV2D;
     bool norm = k->op == OP_GROUP_NORM || k->op == OP_LAYER_NORM;
     size_t x = (size_t)k->n * k->h * k->w * k->c;
-    size_t second = k->op == OP_ATTENTION ? (size_t)k->key_images * k->keys * k->c : k->op == OP_ADD ? x : 0;
+    size_t second = attends(k) ? (size_t)k->key_images * k->keys * k->c : k->op == OP_ADD ? x : 0;
     size_t inner = k->op == OP_CONV2D ? (size_t)k->c * k->kernel_h * k->kernel_w : k->c;
     float spread = product ? 3.0F / sqrtf((float)inner) : norm ? 2.5F : 1.0F;
     *inputs = (op_inputs){
@@ -298,9 +309,9 @@ diffcut_status setup_create(side *s, const op_case *k, const op_inputs *inputs, 
     const uint32_t x[4] = {k->n, k->h, k->w, k->c};
     const uint32_t keys[4] = {at_least_one(k->key_images), at_least_one(k->keys), 1, k->c};
     const uint32_t image[4] = {k->n, 1, 1, at_least_one(k->out)};
-    const uint32_t *second = k->op == OP_ATTENTION ? keys : x;
+    const uint32_t *second = attends(k) ? keys : x;
     diffcut_status status = place(s, setup, k->strided, x, inputs->x, &setup->x);
-    if (status == DIFFCUT_OK && (k->op == OP_ATTENTION || k->op == OP_ADD)) {
+    if (status == DIFFCUT_OK && (attends(k) || k->op == OP_ADD)) {
         status = place(s, setup, k->strided, second, inputs->second, &setup->second);
     }
     if (status == DIFFCUT_OK && k->op == OP_ATTENTION) {
@@ -321,7 +332,7 @@ diffcut_status setup_create(side *s, const op_case *k, const op_inputs *inputs, 
     if (k->residual == RESIDUAL_IS_Y) {
         setup->residual = setup->y;
     }
-    if (status == DIFFCUT_OK && k->op != OP_ATTENTION && k->op != OP_ADD) {
+    if (status == DIFFCUT_OK && !attends(k) && k->op != OP_ADD) {
         status = create_weight(s, k, inputs, &setup->weight);
     }
     if (status != DIFFCUT_OK) {
@@ -359,6 +370,9 @@ diffcut_status setup_run(side *s, const op_case *k, op_setup *setup) {
     case OP_ATTENTION:
         return ops->attention(s->stream, &setup->x, &setup->second, &setup->third, k->parts,
                               sharpness / sqrtf((float)(k->c / k->parts)), k->causal, &setup->y, &s->diag);
+    case OP_ATTENTION_MAP:
+        return ops->attention_map(s->stream, &setup->x, &setup->second, k->parts,
+                                  sharpness / sqrtf((float)(k->c / k->parts)), &setup->y, &s->diag);
     case OP_ADD:
         return ops->add(s->stream, &setup->x, k->bias ? &setup->second : NULL, k->act, &setup->y, &s->diag);
     case OP_COUNT:

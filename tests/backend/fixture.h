@@ -13,6 +13,7 @@ typedef enum operation {
     OP_GROUP_NORM,
     OP_LAYER_NORM,
     OP_ATTENTION,
+    OP_ATTENTION_MAP,
     OP_ADD,
     OP_COUNT
 } operation;

@@ -32,6 +32,7 @@ static const op_case samples[] = {
     {.op = OP_GROUP_NORM, .n = 2, .h = 40, .w = 40, .c = 64, .parts = 32, .act = ACTIVATION_SILU},
     {.op = OP_LAYER_NORM, .n = 1, .h = 700, .w = 1, .c = 96},
     {.op = OP_ATTENTION, .n = 2, .h = 300, .w = 1, .c = 64, .parts = 2, .keys = 700, .key_images = 2},
+    {.op = OP_ATTENTION_MAP, .n = 2, .h = 300, .w = 1, .c = 64, .parts = 2, .keys = 700, .key_images = 2},
     {.op = OP_ADD, .n = 1, .h = 50, .w = 50, .c = 64, .bias = true, .act = ACTIVATION_GELU},
 };
 
@@ -215,8 +216,10 @@ static void refusals(const char *name) {
     const op_case layer = {.op = OP_LAYER_NORM, .n = 1, .h = 4, .w = 5, .c = 6};
     const op_case attention = {
         .op = OP_ATTENTION, .n = 3, .h = 4, .w = 1, .c = 6, .parts = 3, .keys = 5, .key_images = 3};
+    const op_case map = {
+        .op = OP_ATTENTION_MAP, .n = 3, .h = 4, .w = 1, .c = 6, .parts = 3, .keys = 5, .key_images = 3};
     const op_case add = {.op = OP_ADD, .n = 1, .h = 4, .w = 5, .c = 6, .bias = true};
-    const op_case all[] = {linear, conv, group, layer, attention, add};
+    const op_case all[] = {linear, conv, group, layer, attention, map, add};
     for (size_t i = 0; i < COUNT(all); i++) {
         expect_refusal(name, all[i], no_buffer, "has no buffer");
         expect_refusal(name, all[i], no_channels, "is empty");
@@ -241,6 +244,8 @@ static void refusals(const char *name) {
     expect_refusal(name, group, gated, "group_norm: activation");
     expect_refusal(name, attention, shorter_second, "attention: v is (3, 5, 1, 6), expected (3, 4, 1, 6)");
     expect_refusal(name, attention, fewer_key_images, "attention: k is (2, 5, 1, 6), expected (3, 5, 1, 6)");
+    expect_refusal(name, map, fewer_key_images, "attention_map: k is (2, 5, 1, 6), expected (3, 5, 1, 6)");
+    expect_refusal(name, map, odd_parts, "6 channels do not split into 5 heads");
     expect_refusal(name, attention, odd_parts, "6 channels do not split into 5 heads");
     expect_refusal(name, add, gated, "add: activation");
 }

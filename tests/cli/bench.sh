@@ -16,6 +16,7 @@ for name, s in report["stages"].items():
 assert report["stages"]["total"]["median_ms"] > 0
 assert 0 < report["start_ms"], report
 assert report["peak_gflops"] > 0
+assert 0 < report["planned_activations_mib"] < report["peak_memory_mib"]
 rows = report["operations"]
 kinds = {row["kind"] for row in rows}
 assert {"conv2d", "linear", "attention", "group_norm", "layer_norm"} <= kinds, kinds
@@ -34,7 +35,7 @@ for row in convolutions:
 '
 run bench --synthetic 64x48 -n 1 --iterations 1
 exits 0
-for word in machine build model photo total start operation conv2d linear 'peak memory'; do
+for word in machine build model photo total start operation conv2d linear activations 'peak memory'; do
     check
     grep -q "^$word " "$kept/out" || fail "no line for $word: $(cat "$kept/out")"
 done

@@ -254,6 +254,8 @@ static void test_memory_is_two_grids_and_shrinks_with_tiles(void **state) {
     size_t tiled = measure_peak(&v, image, 256, 256, 128);
     assert_int_equal(whole, 3 * grid + (size_t)256 * 16);
     assert_true(tiled * 3 < whole);
+    assert_true(first_stage_planned(v.stage, 256, 256, 0) == (double)whole);
+    assert_true(first_stage_planned(v.stage, 256, 256, 128) == (double)tiled);
     mem_free(image);
     vae_close(&v);
     vae_remove(path);

@@ -103,7 +103,7 @@ uint32_t cpu_workers(const backend_stream *stream, size_t pieces, double work) {
 
 const backend_ops backend_cpu_ops = {
     .name = "cpu",
-    .description = "vectorised C and a GEMM library, any number of threads, float32 or bf16 products",
+    .description = "vectorised C, any number of threads, float32 or bf16 products",
     .open = cpu_open,
     .close = cpu_close,
     .bf16 = cpu_bf16,
@@ -123,5 +123,6 @@ const backend_ops backend_cpu_ops = {
     .group_norm = cpu_group_norm,
     .layer_norm = cpu_layer_norm,
     .attention = cpu_attention,
+    .attention_map = cpu_attention_map,
     .add = cpu_add,
 };

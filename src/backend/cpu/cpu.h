@@ -83,6 +83,8 @@ diffcut_status cpu_layer_norm(backend_stream *stream, const tensor *x, const bac
 diffcut_status cpu_attention(backend_stream *stream, const tensor *q, const tensor *k, const tensor *v,
                              uint32_t heads, float scale, bool causal, const tensor *y, diffcut_diagnostics *diag);
 /* add.c */
+diffcut_status cpu_attention_map(backend_stream *stream, const tensor *q, const tensor *k, uint32_t heads,
+                                 float scale, const tensor *y, diffcut_diagnostics *diag);
 diffcut_status cpu_add(backend_stream *stream, const tensor *a, const tensor *b, activation act, const tensor *y,
                        diffcut_diagnostics *diag);
 

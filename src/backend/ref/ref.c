@@ -355,6 +355,38 @@ static diffcut_status ref_attention(backend_stream *stream, const tensor *q, con
     return DIFFCUT_OK;
 }
 
+static diffcut_status ref_attention_map(backend_stream *stream, const tensor *q, const tensor *k, uint32_t heads,
+                                        float scale, const tensor *y, diffcut_diagnostics *diag) {
+    (void)stream;
+    diffcut_status status = backend_check_attention_map(q, k, heads, y, diag);
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    double *weights = mem_array(k->h, 2 * sizeof *weights);
+    if (weights == NULL) {
+        return diag_no_memory(diag, k->h * 2 * sizeof *weights, "attention weights");
+    }
+    double *mean = weights + k->h;
+    size_t channels = q->c / heads;
+    for (size_t row = 0; row < tensor_positions(q); row++) {
+        size_t key_row = k->n == 1 ? 0 : row / q->h * k->h;
+        for (size_t j = 0; j < k->h; j++) {
+            mean[j] = 0.0;
+        }
+        for (size_t head = 0; head < heads; head++) {
+            attention_weights(q, row, k, key_row, k->h, head * channels, channels, (double)scale, weights);
+            for (size_t j = 0; j < k->h; j++) {
+                mean[j] += weights[j] / heads;
+            }
+        }
+        for (size_t j = 0; j < k->h; j++) {
+            set_element(y, row, j, mean[j]);
+        }
+    }
+    mem_free(weights);
+    return DIFFCUT_OK;
+}
+
 static diffcut_status ref_add(backend_stream *stream, const tensor *a, const tensor *b, activation act,
                               const tensor *y, diffcut_diagnostics *diag) {
     (void)stream;
@@ -393,5 +425,6 @@ const backend_ops backend_ref_ops = {
     .group_norm = ref_group_norm,
     .layer_norm = ref_layer_norm,
     .attention = ref_attention,
+    .attention_map = ref_attention_map,
     .add = ref_add,
 };
