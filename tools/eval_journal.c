@@ -141,7 +141,8 @@ const char *journal_field(const char *object, const char *name) {
     return NULL;
 }
 
-/* UTF-8 of a \uXXXX; surrogates do not occur: other characters are written as they are. */
+/* UTF-8 of an escape by four hexadecimal digits; surrogates do not occur: other characters are written as they are.
+ */
 static void add_escaped(const char *digits, text *out) {
     char hexadecimal[5] = {0};
     memcpy(hexadecimal, digits, strnlen(digits, 4));
