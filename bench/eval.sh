@@ -14,7 +14,7 @@ command=$root/build/release/bin/diffcut
 photos=100
 data=''
 set=voc
-split=val
+split='val'
 while getopts 'c:n:d:s:p:' option; do
     case $option in
         c) command=$(realpath "$OPTARG") ;;
