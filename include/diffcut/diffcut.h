@@ -244,8 +244,9 @@ DIFFCUT_API const float *diffcut_features_data(const diffcut_features *features)
 /* A checkpoint, opened: immutable, shared by any number of sessions, reference-counted. */
 typedef struct diffcut_model diffcut_model;
 
-/* Of the products in the UNet's linear layers and attention. In bf16 their operands are rounded to 8 bits of mantissa
- * and summed in float32; all else, the first stage and the cut included, is float32 always. */
+/* Of the products in the UNet and the text encoders. In bf16 their operands are rounded to 8 bits of mantissa and
+ * summed in float32; convolutions by Winograd's method and all else, the first stage and the cut included, are
+ * float32 always. */
 typedef enum diffcut_precision {
     DIFFCUT_PRECISION_AUTO = 0, /* bf16 for large models where the processor multiplies it, else float32 */
     DIFFCUT_PRECISION_F32 = 1,

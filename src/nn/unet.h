@@ -26,8 +26,8 @@ void unet_close(unet *self);
 
 const unet_plan *unet_get_plan(const unet *self);
 
-/* DTYPE_F32, the default, or DTYPE_BF16: of the products in linear layers and attention, for weights that are
- * prepared from here on. Norms, residual sums and convolutions are float32 always. */
+/* DTYPE_F32, the default, or DTYPE_BF16: of the products in linear layers, attention and direct convolutions, for
+ * weights that are prepared from here on. Norms, residual sums and Winograd's convolutions are float32 always. */
 void unet_set_precision(unet *self, dtype precision);
 
 /* Every weight of the first `steps` steps, in their order; stops at the first status that is not DIFFCUT_OK. */

@@ -22,7 +22,7 @@ private)
         # Included rather than compiled, so that `#pragma once` and unused static functions are no matter.
         printf '#include "%s"\n' "$header" |
             "$CC" -std=c17 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror -Wno-unused-function -fsyntax-only \
-                -I"$SOURCE_DIR/include" -I"$SOURCE_DIR/src" -I"$SOURCE_DIR/tests" -x c - || {
+                -I"$SOURCE_DIR/include" -I"$SOURCE_DIR/src" -I"$SOURCE_DIR/tests" -I"$SOURCE_DIR/tools" -x c - || {
             echo "does not compile alone: $header"
             status=1
         }

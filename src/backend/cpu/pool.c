@@ -1,24 +1,30 @@
-/* pool.c - see pool.h. */
+/* pool.c - see pool.h. Blocks are kept in slabs, each cut into blocks in the order of their addresses. */
 #include "backend/cpu/pool.h"
 
 #include "core/memory.h"
 
 #include <pthread.h>
 
-/* A kept buffer serves one of at least this part of its size: smaller ones would hold large blocks that the next
- * large one then lacks. */
-#define LEAST_PART 4
+#define LINE (MEM_ALIGNMENT / sizeof(float)) /* blocks start at whole cache lines */
 
-typedef struct cpu_buffer {
-    host_buffer host; /* its elements are those in use */
-    size_t capacity;
+typedef struct cpu_block {
+    host_buffer host;  /* its elements are those asked for */
+    size_t start, end; /* floats of its slab */
+    struct cpu_slab *slab;
+    struct cpu_block *next; /* in its slab, behind this one */
+} cpu_block;
+
+typedef struct cpu_slab {
+    float *data;
+    size_t size; /* floats */
+    cpu_block *blocks;
     cpu_pool *pool;
-    struct cpu_buffer *next; /* while it is kept */
-} cpu_buffer;
+    struct cpu_slab *next;
+} cpu_slab;
 
 struct cpu_pool {
     pthread_mutex_t lock;
-    cpu_buffer *kept;
+    cpu_slab *slabs;
 };
 
 diffcut_status cpu_pool_create(cpu_pool **out, diffcut_diagnostics *diag) {
@@ -34,23 +40,24 @@ diffcut_status cpu_pool_create(cpu_pool **out, diffcut_diagnostics *diag) {
     return DIFFCUT_OK;
 }
 
-static void free_buffer(cpu_buffer *buffer) {
-    if (buffer != NULL) {
-        mem_free(buffer->host.data);
-        mem_free(buffer);
+/* Frees the slabs without blocks that have at least this size. The lock is held. */
+static void free_unused(cpu_pool *pool, size_t least) {
+    for (cpu_slab **at = &pool->slabs; *at != NULL;) {
+        cpu_slab *slab = *at;
+        if (slab->blocks != NULL || slab->size < least) {
+            at = &slab->next;
+            continue;
+        }
+        *at = slab->next;
+        mem_free(slab->data);
+        mem_free(slab);
     }
 }
 
 void cpu_pool_trim(cpu_pool *pool) {
     (void)pthread_mutex_lock(&pool->lock);
-    cpu_buffer *kept = pool->kept;
-    pool->kept = NULL;
+    free_unused(pool, 0);
     (void)pthread_mutex_unlock(&pool->lock);
-    while (kept != NULL) {
-        cpu_buffer *next = kept->next;
-        free_buffer(kept);
-        kept = next;
-    }
 }
 
 void cpu_pool_destroy(cpu_pool *pool) {
@@ -61,63 +68,81 @@ void cpu_pool_destroy(cpu_pool *pool) {
     }
 }
 
-/* Takes the kept buffer at *at off the list. */
-static cpu_buffer *unlink_kept(cpu_buffer **at) {
-    cpu_buffer *buffer = *at;
-    *at = buffer->next;
-    return buffer;
-}
+/* A gap: from `start` on, behind the block whose `next` (or the slab whose `blocks`) is *link. */
+typedef struct gap {
+    cpu_slab *slab;
+    cpu_block **link;
+    size_t start, size;
+} gap;
 
-/* The smallest kept buffer that serves, no longer kept. Where there is none, NULL, and *outgrown is the largest that
- * is too small: pictures have become larger, and the new buffer takes its place. */
-static cpu_buffer *find_kept(cpu_pool *pool, size_t elements, cpu_buffer **outgrown) {
-    cpu_buffer **best = NULL;
-    cpu_buffer **small = NULL;
-    (void)pthread_mutex_lock(&pool->lock);
-    for (cpu_buffer **at = &pool->kept; *at != NULL; at = &(*at)->next) {
-        size_t capacity = (*at)->capacity;
-        if (capacity < elements) {
-            small = small == NULL || capacity > (*small)->capacity ? at : small;
-        } else if (capacity / LEAST_PART <= elements && (best == NULL || capacity < (*best)->capacity)) {
-            best = at;
+/* The smallest gap of at least `size` floats; its slab is NULL where there is none. */
+static gap find_gap(const cpu_pool *pool, size_t size) {
+    gap best = {.slab = NULL};
+    for (cpu_slab *slab = pool->slabs; slab != NULL; slab = slab->next) {
+        size_t start = 0;
+        cpu_block **link = &slab->blocks;
+        for (;;) {
+            size_t end = *link != NULL ? (*link)->start : slab->size;
+            if (end - start >= size && (best.slab == NULL || end - start < best.size)) {
+                best = (gap){slab, link, start, end - start};
+            }
+            if (*link == NULL) {
+                break;
+            }
+            start = (*link)->end;
+            link = &(*link)->next;
         }
     }
-    cpu_buffer *found = best != NULL ? unlink_kept(best) : NULL;
-    *outgrown = best == NULL && small != NULL ? unlink_kept(small) : NULL;
-    (void)pthread_mutex_unlock(&pool->lock);
-    return found;
+    return best;
 }
 
-static cpu_buffer *make_buffer(cpu_pool *pool, size_t elements) {
-    cpu_buffer *buffer = mem_array_zero(1, sizeof *buffer);
-    float *data = mem_array(elements, sizeof *data);
-    if (buffer == NULL || data == NULL) {
-        mem_free(buffer);
-        mem_free(data);
-        return NULL;
+/* A new slab with one gap. Slabs of the pictures before, which have become too small, go. */
+static gap add_slab(cpu_pool *pool, size_t size) {
+    free_unused(pool, size / 2);
+    cpu_slab *slab = mem_array_zero(1, sizeof *slab);
+    float *data = mem_array(size, sizeof *data);
+    if (slab != NULL && data == NULL) {
+        free_unused(pool, 0); /* what is kept may be what is lacking */
+        data = mem_array(size, sizeof *data);
     }
-    buffer->host.data = data;
-    buffer->capacity = elements;
-    buffer->pool = pool;
-    return buffer;
+    if (slab == NULL || data == NULL) {
+        mem_free(slab);
+        mem_free(data);
+        return (gap){.slab = NULL};
+    }
+    *slab = (cpu_slab){.data = data, .size = size, .pool = pool, .next = pool->slabs};
+    pool->slabs = slab;
+    return (gap){slab, &slab->blocks, 0, size};
 }
 
 diffcut_status cpu_pool_take(cpu_pool *pool, size_t elements, backend_buffer **out, diffcut_diagnostics *diag) {
-    cpu_buffer *outgrown;
-    cpu_buffer *buffer = find_kept(pool, elements, &outgrown);
-    if (buffer == NULL) {
-        free_buffer(outgrown);
-        buffer = make_buffer(pool, elements);
+    cpu_block *block = elements <= SIZE_MAX / 8 ? mem_array_zero(1, sizeof *block) : NULL;
+    if (block == NULL) {
+        return diag_no_memory(diag, elements < SIZE_MAX / 8 ? elements * sizeof(float) : SIZE_MAX,
+                              "an activation buffer");
     }
-    if (buffer == NULL) {
-        cpu_pool_trim(pool); /* what is kept may be what is lacking */
-        buffer = make_buffer(pool, elements);
+    size_t size = (elements + LINE - 1) / LINE * LINE;
+    size = size > 0 ? size : LINE;
+    (void)pthread_mutex_lock(&pool->lock);
+    gap place = find_gap(pool, size);
+    if (place.slab == NULL) {
+        place = add_slab(pool, size);
     }
-    if (buffer == NULL) {
+    if (place.slab != NULL) {
+        *block = (cpu_block){.host = {.data = place.slab->data + place.start},
+                             .start = place.start,
+                             .end = place.start + size,
+                             .slab = place.slab,
+                             .next = *place.link};
+        block->host.head.elements = elements;
+        *place.link = block;
+    }
+    (void)pthread_mutex_unlock(&pool->lock);
+    if (place.slab == NULL) {
+        mem_free(block);
         return diag_no_memory(diag, elements * sizeof(float), "an activation buffer");
     }
-    buffer->host.head.elements = elements;
-    *out = &buffer->host.head;
+    *out = &block->host.head;
     return DIFFCUT_OK;
 }
 
@@ -125,10 +150,15 @@ void cpu_pool_give_back(backend_buffer *buffer) {
     if (buffer == NULL) {
         return;
     }
-    cpu_buffer *given = (cpu_buffer *)(void *)buffer;
-    cpu_pool *pool = given->pool;
+    cpu_block *block = (cpu_block *)(void *)buffer;
+    cpu_slab *slab = block->slab;
+    cpu_pool *pool = slab->pool;
     (void)pthread_mutex_lock(&pool->lock);
-    given->next = pool->kept;
-    pool->kept = given;
+    cpu_block **link = &slab->blocks;
+    while (*link != block) {
+        link = &(*link)->next;
+    }
+    *link = block->next;
     (void)pthread_mutex_unlock(&pool->lock);
+    mem_free(block);
 }

@@ -3,8 +3,8 @@
  *
  * A network's activations come and go with every photo, half a gigabyte at a time at 1024 pixels, and each page that
  * the system hands out anew is cleared first: on a virtual machine that can take as long as the arithmetic upon it.
- * So a buffer that is given back stays, and serves the next one that is no larger and not smaller than a quarter of
- * it. What is not in use is freed when a stream ends. Thread-safe. Called by cpu.c.
+ * So the memory of a buffer that is given back stays, and the next ones are cut from it: the smallest gap that is
+ * large enough. What is not in use is freed when a stream ends. Thread-safe. Called by cpu.c.
  */
 #ifndef DIFFCUT_BACKEND_CPU_POOL_H
 #define DIFFCUT_BACKEND_CPU_POOL_H
