@@ -371,6 +371,11 @@ static bool handle(eval_run *run, const diffcut_dataset_item *item) {
     progress_photo(&run->bar, item->name);
     const diffcut_status status = eval_photo_score(&run->bench, item, &outcome, &diagnostics);
     bool going = !(status != DIFFCUT_OK && interrupt_requested());
+    if (going && status == DIFFCUT_ERROR_MODEL) { /* what the model lacks for one photo, it lacks for all */
+        console_error(&run->options.says, NULL, diagnostics.message);
+        eval_outcome_free(&outcome);
+        return false;
+    }
     if (going) {
         going = record(run, item, status, &outcome, diagnostics.message);
         if (status == DIFFCUT_OK && photo_set_add(&run->done, photo_id(item->name)) < 0) {

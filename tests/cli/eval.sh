@@ -199,6 +199,13 @@ exits 0
 mentions 'going on; 5 photos are done'
 same_results cached bad
 
+# A model that cannot do what is asked stops the run at once.
+evaluate -o lacking --method diffseg
+exits 1
+mentions 'is missing'
+check
+[ "$(wc -l <"$kept/err")" -eq 1 ] || fail "more than one line of errors: $(cat "$kept/err")"
+
 # Mistakes in the line and in lists.
 run eval
 is_usage_error 'diffcut eval: --data DIR is needed' eval
