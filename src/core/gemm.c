@@ -81,8 +81,9 @@ const char *gemm_library(void) {
 
 #endif
 
-/* Each tile is one thread's work: keeps the library from opening a team of its own, here and in the workers, which
- * inherit the setting. It belongs to the calling thread; returns what it was, to be put back. */
+/* Each tile is one thread's work: keeps the library from opening a team of its own, which would also sum in another
+ * order. The setting belongs to the calling thread, and no helper inherits it; returns what it was, to be put back.
+ */
 static int set_library_threads(int threads) {
 #ifdef DIFFCUT_HAVE_DNNL
     if (omp_get_max_threads != NULL && omp_set_num_threads != NULL) {
@@ -98,18 +99,18 @@ static void run_tile(void *context, size_t piece) {
     struct gemm_task *task = context;
     size_t row = piece * GEMM_TILE_ROWS;
     size_t rows = task->rows - row < GEMM_TILE_ROWS ? task->rows - row : GEMM_TILE_ROWS;
+    int before = set_library_threads(1);
     if (tile_product(task, row, rows) != 0) {
         atomic_fetch_add(&task->failures, 1);
     }
+    (void)set_library_threads(before);
 }
 
 static diffcut_status gemm(uint32_t threads, struct gemm_task *task, diffcut_diagnostics *diag) {
     if (task->rows == 0 || task->cols == 0) {
         return DIFFCUT_OK;
     }
-    int before = set_library_threads(1);
     parallel_for(threads, (task->rows + GEMM_TILE_ROWS - 1) / GEMM_TILE_ROWS, run_tile, task);
-    (void)set_library_threads(before);
     if (atomic_load(&task->failures) != 0) {
         return diag_fail(diag, DIFFCUT_ERROR_MEMORY, "%s could not compute a %zu x %zu x %zu product", gemm_library(),
                          task->rows, task->cols, task->inner);
