@@ -162,10 +162,13 @@ static void end_threads(flow *f) {
         queue_close(&f->computed);
         (void)pthread_join(f->writer, NULL);
     }
-    photo_piece *piece = f->next;
-    while (piece != NULL) {
+    if (f->next != NULL) {
+        segment_piece_free(f->next);
+        f->next = NULL;
+    }
+    photo_piece *piece;
+    while (f->reads_ahead && (piece = queue_pop(&f->read)) != NULL) {
         segment_piece_free(piece);
-        piece = f->reads_ahead ? queue_pop(&f->read) : NULL;
     }
     queue_free(&f->read);
     queue_free(&f->computed);
