@@ -22,6 +22,19 @@ int engine_parse(const command *self, int argc, char **argv, engine_target targe
     return status != EXIT_DONE ? status : -1;
 }
 
+int engine_parse_model(const command *self, int argc, char **argv, engine_target target) {
+    arguments paths = {0};
+    int status = engine_parse(self, argc, argv, target, &paths);
+    if (status < 0 && paths.count > 1) {
+        status = options_mistake(self, "more than one model given");
+    }
+    if (status < 0) {
+        target.settings->model = paths.count == 1 ? paths.items[0] : NULL;
+    }
+    arguments_free(&paths);
+    return status;
+}
+
 int engine_open(engine *e, const command *self, int argc, char **argv, engine_target target, console *says) {
     int status = open_model(e, target.settings, says);
     if (status >= 0) {

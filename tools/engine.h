@@ -26,6 +26,9 @@ typedef struct engine_target {
 int engine_parse(const command *self, int argc, char **argv, engine_target target, arguments *rest);
 int engine_open(engine *e, const command *self, int argc, char **argv, engine_target target, console *says);
 
+/* engine_parse of a line whose one argument, if there is one, is a model's path: it goes into the settings. */
+int engine_parse_model(const command *self, int argc, char **argv, engine_target target);
+
 /* Opens the session; callbacks may be NULL. Returns as above. */
 int engine_start(engine *e, const settings_options *settings, const diffcut_session_settings *callbacks,
                  const console *says);

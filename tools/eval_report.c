@@ -27,6 +27,26 @@ size_t eval_report_best(const eval_results *results) {
     return best;
 }
 
+double eval_report_interval(const eval_setting *s) {
+    return s->miou_high - s->miou_low;
+}
+
+double eval_report_accuracy(const eval_setting *s) {
+    return s->accuracy;
+}
+
+double eval_report_rand_index(const eval_setting *s) {
+    return s->rand_index;
+}
+
+double eval_report_boundary_iou(const eval_setting *s) {
+    return s->boundary_iou;
+}
+
+double eval_report_boundary_f(const eval_setting *s) {
+    return s->boundary_f;
+}
+
 bool eval_report_has(const eval_results *results, eval_figure_fn figure) {
     for (size_t i = 0; i < results->setting_count; i++) {
         if (isfinite(figure(&results->settings[i]))) {
@@ -69,26 +89,13 @@ static void pad(text *out, size_t used, size_t width) {
     }
 }
 
-static double interval_of(const eval_setting *s) {
-    return s->miou_high - s->miou_low;
-}
-static double accuracy_of(const eval_setting *s) {
-    return s->accuracy;
-}
-static double rand_index_of(const eval_setting *s) {
-    return s->rand_index;
-}
-static double boundary_iou_of(const eval_setting *s) {
-    return s->boundary_iou;
-}
-static double boundary_f_of(const eval_setting *s) {
-    return s->boundary_f;
-}
-
 static const struct {
     const char *title;
     eval_figure_fn figure;
-} shares[] = {{"pixels", accuracy_of}, {"ARI", rand_index_of}, {"bIoU", boundary_iou_of}, {"bF", boundary_f_of}};
+} shares[] = {{"pixels", eval_report_accuracy},
+              {"ARI", eval_report_rand_index},
+              {"bIoU", eval_report_boundary_iou},
+              {"bF", eval_report_boundary_f}};
 enum { SHARE_COUNT = sizeof shares / sizeof *shares };
 
 static size_t name_width(const eval_results *r) {
@@ -147,7 +154,7 @@ static void table_row(table *t, const eval_setting *s, bool best, text *out) {
     pad(out, columns_of(s->name), t->name);
     percent_cell(t, 6, s->miou, out);
     if (t->interval) {
-        if (isfinite(interval_of(s))) {
+        if (isfinite(eval_report_interval(s))) {
             text_print(&t->scratch, "%.1f-%.1f", s->miou_low * 100, s->miou_high * 100);
         }
         add_cell(t, 11, out);
@@ -220,7 +227,8 @@ static void coherence_rows(const eval_results *r, text *out) {
 }
 
 void eval_report_table(const eval_results *results, text *out) {
-    table t = {.results = results, .name = name_width(results), .interval = eval_report_has(results, interval_of)};
+    table t = {
+        .results = results, .name = name_width(results), .interval = eval_report_has(results, eval_report_interval)};
     const size_t best = eval_report_best(results);
     for (size_t i = 0; i < SHARE_COUNT; i++) {
         t.share[i] = eval_report_has(results, shares[i].figure);

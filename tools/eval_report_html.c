@@ -99,29 +99,13 @@ static void add_head(const eval_results *r, text *out) {
 
 /* ------------------------------------------------------------------------------------------------- table */
 
-static double interval_of(const eval_setting *s) {
-    return s->miou_high - s->miou_low;
-}
-static double accuracy_of(const eval_setting *s) {
-    return s->accuracy;
-}
-static double rand_index_of(const eval_setting *s) {
-    return s->rand_index;
-}
-static double boundary_iou_of(const eval_setting *s) {
-    return s->boundary_iou;
-}
-static double boundary_f_of(const eval_setting *s) {
-    return s->boundary_f;
-}
-
 static const struct {
     const char *title;
     eval_figure_fn figure;
-} shares[] = {{"Pixel accuracy", accuracy_of},
-              {"Rand index", rand_index_of},
-              {"Boundary IoU", boundary_iou_of},
-              {"Boundary F", boundary_f_of}};
+} shares[] = {{"Pixel accuracy", eval_report_accuracy},
+              {"Rand index", eval_report_rand_index},
+              {"Boundary IoU", eval_report_boundary_iou},
+              {"Boundary F", eval_report_boundary_f}};
 enum { SHARE_COUNT = sizeof shares / sizeof *shares };
 
 static double seconds_of(const eval_setting *s) {
@@ -136,7 +120,7 @@ typedef struct columns {
 } columns;
 
 static columns find_columns(const eval_results *r) {
-    columns c = {.interval = eval_report_has(r, interval_of), .seconds = eval_report_has(r, seconds_of)};
+    columns c = {.interval = eval_report_has(r, eval_report_interval), .seconds = eval_report_has(r, seconds_of)};
     c.count = 3 + (c.interval ? 1 : 0) + (c.seconds ? 1 : 0);
     for (size_t i = 0; i < SHARE_COUNT; i++) {
         c.share[i] = eval_report_has(r, shares[i].figure);

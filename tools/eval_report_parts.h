@@ -17,6 +17,13 @@ size_t eval_report_best(const eval_results *results);
 typedef double (*eval_figure_fn)(const eval_setting *setting);
 bool eval_report_has(const eval_results *results, eval_figure_fn figure);
 
+/* Figures of a setting besides its mIoU; the first is its interval's width. */
+double eval_report_interval(const eval_setting *s);
+double eval_report_accuracy(const eval_setting *s);
+double eval_report_rand_index(const eval_setting *s);
+double eval_report_boundary_iou(const eval_setting *s);
+double eval_report_boundary_f(const eval_setting *s);
+
 /* 0 .. 1 as per cent with one decimal; "-" for NaN. */
 void eval_report_percent(text *out, double value);
 

@@ -143,17 +143,9 @@ static int show(const model_options *o, const char *path) {
 
 static int run_model_info(const command *self, int argc, char **argv) {
     model_options options = {.json = false};
-    arguments paths = {0};
     const engine_target target = {&options, &options.settings};
-    int status = engine_parse(self, argc, argv, target, &paths);
-    if (status < 0 && paths.count > 1) {
-        status = options_mistake(self, "more than one model given");
-    }
-    if (status < 0) {
-        status = show(&options, paths.count == 1 ? paths.items[0] : NULL);
-    }
-    arguments_free(&paths);
-    return status;
+    const int status = engine_parse_model(self, argc, argv, target);
+    return status < 0 ? show(&options, options.settings.model) : status;
 }
 
 const command command_model_info = {

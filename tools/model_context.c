@@ -51,17 +51,12 @@ static int save(engine *e, const context_options *o) {
 static int run_model_context(const command *self, int argc, char **argv) {
     context_options options = {.output = NULL};
     engine e = {0};
-    arguments paths = {0};
     const engine_target target = {&options, &options.settings};
-    int status = engine_parse(self, argc, argv, target, &paths);
-    if (status < 0 && paths.count > 1) {
-        status = options_mistake(self, "more than one model given");
-    }
+    int status = engine_parse_model(self, argc, argv, target);
     if (status < 0 && options.output == NULL) {
         status = options_mistake(self, "-o FILE is needed (- for standard output)");
     }
     if (status < 0) {
-        options.settings.model = paths.count == 1 ? paths.items[0] : NULL;
         status = engine_open(&e, self, argc, argv, target, &options.says);
     }
     if (status < 0) {
@@ -71,7 +66,6 @@ static int run_model_context(const command *self, int argc, char **argv) {
         status = save(&e, &options);
     }
     engine_close(&e);
-    arguments_free(&paths);
     return status;
 }
 

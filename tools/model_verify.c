@@ -100,17 +100,9 @@ static int check(const verify_options *o, const char *path) {
 
 static int run_model_verify(const command *self, int argc, char **argv) {
     verify_options options = {.json = false};
-    arguments paths = {0};
     const engine_target target = {&options, &options.settings};
-    int status = engine_parse(self, argc, argv, target, &paths);
-    if (status < 0 && paths.count > 1) {
-        status = options_mistake(self, "more than one model given");
-    }
-    if (status < 0) {
-        status = check(&options, paths.count == 1 ? paths.items[0] : NULL);
-    }
-    arguments_free(&paths);
-    return status;
+    const int status = engine_parse_model(self, argc, argv, target);
+    return status < 0 ? check(&options, options.settings.model) : status;
 }
 
 const command command_model_verify = {

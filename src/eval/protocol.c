@@ -24,10 +24,10 @@ void diffcut_protocol_settings_init(diffcut_protocol_settings *settings) {
 }
 
 const char *diffcut_protocol_list(size_t index) {
-    if (index < protocol_file_count) {
+    if (index < protocol_files_count) {
         return protocol_files[index].name;
     }
-    return index == protocol_file_count ? GENERIC : NULL;
+    return index == protocol_files_count ? GENERIC : NULL;
 }
 
 const char *diffcut_protocol_name(const diffcut_protocol *protocol) {
@@ -105,7 +105,7 @@ static diffcut_status take_names(diffcut_protocol *p, const char *const *names, 
     return p->names != NULL ? DIFFCUT_OK : diag_no_memory(diag, p->classes * sizeof *p->names, "the class names");
 }
 
-static diffcut_status open_file(diffcut_protocol *p, const struct protocol_file *file,
+static diffcut_status open_file(diffcut_protocol *p, const embedded_file *file,
                                 const diffcut_protocol_settings *settings, diffcut_diagnostics *diag) {
     const char *names[PROTOCOL_MAX_CLASSES];
     size_t count = 0;
@@ -206,8 +206,8 @@ diffcut_status diffcut_protocol_open(const char *name, const diffcut_protocol_se
     p->reference = settings->reference;
     p->label_values = settings->label_values;
     p->background = -1;
-    status = known < protocol_file_count ? open_file(p, &protocol_files[known], settings, diag)
-                                         : open_generic(p, settings, diag);
+    status = known < protocol_files_count ? open_file(p, &protocol_files[known], settings, diag)
+                                          : open_generic(p, settings, diag);
     if (status != DIFFCUT_OK) {
         diffcut_protocol_free(p);
         return status;

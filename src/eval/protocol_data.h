@@ -4,13 +4,9 @@
 #ifndef DIFFCUT_EVAL_PROTOCOL_DATA_H
 #define DIFFCUT_EVAL_PROTOCOL_DATA_H
 
-#include <stddef.h>
+#include "core/embedded.h"
 
-extern const struct protocol_file {
-    const char *name; /* "voc" */
-    const unsigned char *text;
-    size_t size;
-} protocol_files[];
-extern const size_t protocol_file_count;
+extern const embedded_file protocol_files[];
+extern const size_t protocol_files_count;
 
 #endif

@@ -6,6 +6,7 @@
 #define DIFFCUT_EVAL_SCORE_H
 
 #include "eval/protocol.h"
+#include "io/json.h"
 
 #define SCORE_FRACTION 4294967296.0          /* 2^32: means are kept as sums of whole parts of this */
 #define SCORE_MAX_PIXELS ((uint64_t)1 << 58) /* of all photos: times a replicate's weight it fits in 64 bits */
@@ -46,5 +47,9 @@ struct diffcut_score {
     uint64_t *sums;      /* (classes, SCORE_SUM_COUNT) */
     uint64_t *bootstrap; /* (replicates, classes, 2); see bootstrap.h */
 };
+
+/* A list of exactly count numbers; used by the readers of sums and of photos (score_photo_file.c). */
+diffcut_status score_get_numbers(json_view view, const char *key, size_t count, size_t *numbers,
+                                 diffcut_diagnostics *diag);
 
 #endif

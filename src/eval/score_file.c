@@ -100,15 +100,21 @@ diffcut_status diffcut_score_save(const diffcut_score *score, diffcut_buffer *ou
 
 /* ------------------------------------------------------------------------------------------------- reading */
 
-/* A list of exactly count numbers, each at most 2^62. */
-static diffcut_status get_numbers(json_view view, const char *key, size_t count, size_t *numbers,
-                                  diffcut_diagnostics *diag) {
+diffcut_status score_get_numbers(json_view view, const char *key, size_t count, size_t *numbers,
+                                 diffcut_diagnostics *diag) {
     size_t found = 0;
     diffcut_status status = json_get_size_list(view, key, count, numbers, &found, diag);
     if (status == DIFFCUT_OK && found != count) {
         return diag_fail(diag, DIFFCUT_ERROR_FORMAT, "%s: %s has %zu numbers, expected %zu", view.file, key, found,
                          count);
     }
+    return status;
+}
+
+/* The same, each at most 2^62. */
+static diffcut_status get_sums(json_view view, const char *key, size_t count, size_t *numbers,
+                               diffcut_diagnostics *diag) {
+    diffcut_status status = score_get_numbers(view, key, count, numbers, diag);
     for (size_t i = 0; status == DIFFCUT_OK && i < count; i++) {
         if (numbers[i] > (size_t)1 << 62) {
             return diag_fail(diag, DIFFCUT_ERROR_FORMAT, "%s: %s[%zu] is too large", view.file, key, i);
@@ -119,7 +125,7 @@ static diffcut_status get_numbers(json_view view, const char *key, size_t count,
 
 static diffcut_status get_pair(json_view view, const char *key, uint64_t *out, diffcut_diagnostics *diag) {
     size_t halves[2] = {0};
-    diffcut_status status = get_numbers(view, key, 2, halves, diag);
+    diffcut_status status = get_sums(view, key, 2, halves, diag);
     if (status == DIFFCUT_OK && (halves[0] > UINT32_MAX || halves[1] > UINT32_MAX)) {
         return diag_fail(diag, DIFFCUT_ERROR_FORMAT, "%s: %s is no pair of 32 bits", view.file, key);
     }
@@ -182,7 +188,7 @@ static diffcut_status get_classes(json_view root, const char *key, bool bootstra
             status = diag_fail(diag, DIFFCUT_ERROR_FORMAT, "%s: %s[%zu] is no object", root.file, key, i);
             break;
         }
-        status = get_numbers(item, "sums", each, numbers, diag);
+        status = get_sums(item, "sums", each, numbers, diag);
         if (status == DIFFCUT_OK && (numbers[0] >= score->protocol->classes || (i > 0 && numbers[0] <= before))) {
             status =
                 diag_fail(diag, DIFFCUT_ERROR_FORMAT, "%s: %s[%zu] is of class %zu", root.file, key, i, numbers[0]);
@@ -233,7 +239,7 @@ static diffcut_status load(const diffcut_protocol *protocol, json_view root, dif
         status = get_settings(root, &settings, diag);
     }
     if (status == DIFFCUT_OK) {
-        status = get_numbers(root, "totals", SCORE_TOTAL_COUNT, totals, diag);
+        status = get_sums(root, "totals", SCORE_TOTAL_COUNT, totals, diag);
     }
     if (status == DIFFCUT_OK && (totals[SCORE_PHOTOS] > SCORE_MAX_PHOTOS || totals[SCORE_PIXELS] > SCORE_MAX_PIXELS ||
                                  totals[SCORE_EMPTY] > totals[SCORE_PHOTOS])) {

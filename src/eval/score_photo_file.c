@@ -14,6 +14,7 @@
 #include "core/memory.h"
 #include "eval/measure.h"
 #include "eval/protocol.h"
+#include "eval/score.h"
 #include "io/bytes.h"
 #include "io/entry.h"
 #include "io/json.h"
@@ -58,17 +59,6 @@ diffcut_status diffcut_score_photo_encode(const diffcut_score_photo *photo, diff
 
 /* ------------------------------------------------------------------------------------------------- reading */
 
-static diffcut_status get_numbers(json_view view, const char *key, size_t count, size_t *numbers,
-                                  diffcut_diagnostics *diag) {
-    size_t found = 0;
-    diffcut_status status = json_get_size_list(view, key, count, numbers, &found, diag);
-    if (status == DIFFCUT_OK && found != count) {
-        return diag_fail(diag, DIFFCUT_ERROR_FORMAT, "%s: %s has %zu numbers, expected %zu", view.file, key, found,
-                         count);
-    }
-    return status;
-}
-
 static diffcut_status get_counts(json_view root, diffcut_score_photo *photo, diffcut_diagnostics *diag) {
     size_t room = (size_t)PROTOCOL_MAX_CLASSES * NUMBERS_A_CLASS, count = 0;
     size_t *numbers = mem_array(room, sizeof *numbers);
@@ -110,13 +100,13 @@ static diffcut_status decode(json_view root, diffcut_score_photo *photo, diffcut
         status = photo->name != NULL ? DIFFCUT_OK : diag_no_memory(diag, strlen(name) + 1, "a photo's name");
     }
     if (status == DIFFCUT_OK) {
-        status = get_numbers(root, "pixels", 2, pixels, diag);
+        status = score_get_numbers(root, "pixels", 2, pixels, diag);
     }
     if (status == DIFFCUT_OK) {
-        status = get_numbers(root, "segments", 2, segments, diag);
+        status = score_get_numbers(root, "segments", 2, segments, diag);
     }
     if (status == DIFFCUT_OK) {
-        status = get_numbers(root, "edges", 4, edges, diag);
+        status = score_get_numbers(root, "edges", 4, edges, diag);
     }
     if (status == DIFFCUT_OK) {
         status = json_get_real(root, "ari", &none, -1.0, 1.0, &photo->ari, diag);

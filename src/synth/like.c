@@ -174,7 +174,7 @@ static diffcut_status collect(const char *folder, json_view root, like *out, dif
     return DIFFCUT_OK;
 }
 
-static diffcut_status open_built_in(const struct like_recipe *recipe, like *out, diffcut_diagnostics *diag) {
+static diffcut_status open_built_in(const embedded_file *recipe, like *out, diffcut_diagnostics *diag) {
     json_document document;
     diffcut_status status = json_parse(recipe->text, recipe->size, recipe->name, &document, diag);
     if (status == DIFFCUT_OK) {
@@ -186,7 +186,7 @@ static diffcut_status open_built_in(const struct like_recipe *recipe, like *out,
 
 static diffcut_status neither(const char *name, diffcut_diagnostics *diag) {
     char known[256] = "";
-    for (size_t i = 0; i < like_recipe_count; i++) {
+    for (size_t i = 0; i < like_recipes_count; i++) {
         size_t used = strlen(known);
         (void)snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? ", " : "", like_recipes[i].name);
     }
@@ -199,7 +199,7 @@ diffcut_status like_open(const char *name, like *out, diffcut_diagnostics *diag)
     struct stat info;
     diffcut_status status = DIFFCUT_OK;
     bool known = false;
-    for (size_t i = 0; i < like_recipe_count && !known; i++) {
+    for (size_t i = 0; i < like_recipes_count && !known; i++) {
         known = strcmp(like_recipes[i].name, name) == 0;
         status = known ? open_built_in(&like_recipes[i], &self, diag) : DIFFCUT_OK;
     }

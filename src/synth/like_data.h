@@ -4,13 +4,9 @@
 #ifndef DIFFCUT_SYNTH_LIKE_DATA_H
 #define DIFFCUT_SYNTH_LIKE_DATA_H
 
-#include <stddef.h>
+#include "core/embedded.h"
 
-extern const struct like_recipe {
-    const char *name; /* "ssd-1b" */
-    const unsigned char *text;
-    size_t size;
-} like_recipes[];
-extern const size_t like_recipe_count;
+extern const embedded_file like_recipes[];
+extern const size_t like_recipes_count;
 
 #endif
