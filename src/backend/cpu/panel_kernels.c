@@ -155,20 +155,21 @@ static void pack_rows_bf16(size_t rows, size_t inner, const float *x, size_t str
 
 /* Lane i of both alternately, from the first half of the lanes and from the second. */
 #if VECTOR_BYTES == 64
-#define ZIP_LOW                                                                                                      \
-    { 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23 }
-#define ZIP_HIGH                                                                                                     \
-    { 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31 }
+#define ZIP_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define ZIP_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
 #elif VECTOR_BYTES == 32
-#define ZIP_LOW                                                                                                      \
-    { 0, 8, 1, 9, 2, 10, 3, 11 }
-#define ZIP_HIGH                                                                                                     \
-    { 4, 12, 5, 13, 6, 14, 7, 15 }
+#define ZIP_LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define ZIP_HIGH 4, 12, 5, 13, 6, 14, 7, 15
 #else
-#define ZIP_LOW                                                                                                      \
-    { 0, 4, 1, 5 }
-#define ZIP_HIGH                                                                                                     \
-    { 2, 6, 3, 7 }
+#define ZIP_LOW 0, 4, 1, 5
+#define ZIP_HIGH 2, 6, 3, 7
+#endif
+
+/* Clang has only __builtin_shufflevector, GCC below 12 only __builtin_shuffle. */
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vuint){__VA_ARGS__})
 #endif
 
 /* Rows of a LANES x LANES square become its columns: each round zips the upper half of the rows with the lower one.
@@ -178,8 +179,8 @@ static ALWAYS_INLINE void transpose(vuint square[LANES]) {
         vuint zipped[LANES];
 #pragma GCC unroll 16
         for (size_t i = 0; i < LANES / 2; i++) {
-            zipped[2 * i] = __builtin_shuffle(square[i], square[i + LANES / 2], (vuint)ZIP_LOW);
-            zipped[2 * i + 1] = __builtin_shuffle(square[i], square[i + LANES / 2], (vuint)ZIP_HIGH);
+            zipped[2 * i] = SHUFFLE(square[i], square[i + LANES / 2], ZIP_LOW);
+            zipped[2 * i + 1] = SHUFFLE(square[i], square[i + LANES / 2], ZIP_HIGH);
         }
         memcpy(square, zipped, sizeof zipped);
     }
