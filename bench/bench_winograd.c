@@ -41,6 +41,11 @@ static const layer layers[] = {
 
 static const char *const form_names[WINOGRAD_FORMS] = {"direct", "F(4x4)", "F(6x6)"};
 
+/* As the networks describe their grids: autoencoder.c. */
+static winograd_form chosen_form(const layer *l) {
+    return winograd_choose(l->in, l->out, l->size >= 256);
+}
+
 static op_case case_of(const layer *l, uint32_t size) {
     return (op_case){.op = OP_CONV2D,
                      .n = 1,
@@ -133,7 +138,7 @@ static void bench_speed(side *s, const layer *only) {
         double best[WINOGRAD_FORMS];
         double peak;
         time_layer(s, l, best, &peak);
-        winograd_form chosen = winograd_choose(l->in, l->out);
+        winograd_form chosen = chosen_form(l);
         (void)printf("%4u^2 %4u -> %4u x%u %8.1f", l->size, l->in, l->out, l->count, 1e-9 * peak);
         for (int form = 0; form < WINOGRAD_FORMS; form++) {
             double rate = case_flops(&k) / best[form];
@@ -214,7 +219,7 @@ static void measure_layer(side *s, const layer *l, bool smooth) {
             setup_destroy(s, &setup);
         }
         (void)printf(" | %s max %.1e rms %.1e%s", form_names[form], worst / sqrt(square), sqrt(total / square),
-                     form == (int)winograd_choose(l->in, l->out) ? "*" : " ");
+                     form == (int)chosen_form(l) ? "*" : " ");
     }
     (void)printf("\n");
     (void)fflush(stdout);
@@ -231,7 +236,7 @@ static void show_memory(const side *s) {
     double totals[WINOGRAD_FORMS + 1] = {0.0};
     for (size_t i = 0; i < LAYERS; i++) {
         const layer *l = &layers[i];
-        winograd_form chosen = winograd_choose(l->in, l->out);
+        winograd_form chosen = chosen_form(l);
         (void)printf("%4u^2 %4u -> %4u x%u MiB each:", l->size, l->in, l->out, l->count);
         for (int form = 0; form < WINOGRAD_FORMS; form++) {
             size_t floats = (size_t)l->in * l->out * 9;

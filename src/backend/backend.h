@@ -74,6 +74,8 @@ typedef struct weight_source {
     const void *bias; /* NULL: none */
     uint32_t out, in, kernel_h, kernel_w;
     uint32_t stride; /* convolution: the only stride it will be used with, which may save memory; 0: any */
+    bool large_grid; /* convolution: it will run over so many positions that a form of the weight which takes more
+                        memory and less time pays */
     dtype precision; /* of a layer's product: DTYPE_F32, or DTYPE_BF16 where the network allows it (operands
                         rounded to bf16, sums in float32). The reference computes in float32 whatever it says. */
     bool lent;       /* linear layer: the data stay valid and unchanged until weight_destroy, and are used about once,

@@ -23,7 +23,7 @@ diffcut_status autoencoder_plan_begin(size_t room, autoencoder_plan *out, diffcu
 autoencoder_step *autoencoder_plan_add(autoencoder_plan *plan, autoencoder_step_kind kind, uint32_t in, uint32_t out,
                                        const char *name, ...) {
     autoencoder_step *step = &plan->steps[plan->count++]; /* the planners count their steps before */
-    *step = (autoencoder_step){.kind = kind, .part = "", .in = in, .out = out, .bias = true};
+    *step = (autoencoder_step){.kind = kind, .part = "", .in = in, .out = out, .pixel = plan->factor, .bias = true};
     va_list args;
     va_start(args, name);
     (void)vsnprintf(step->name, sizeof step->name, name, args);
@@ -62,9 +62,17 @@ diffcut_status autoencoder_check_keys(json_view config, const char *const *known
 
 /* ------------------------------------------------------------------------------------------------- weights */
 
-static weight_need conv(const char *part, uint32_t out, uint32_t in, bool bias, uint32_t stride) {
-    return (weight_need){
-        .parts = {part}, .form = WEIGHT_FORM_CONV3X3, .out = out, .in = in, .bias = bias, .stride = stride};
+/* Grids whose positions are at most this many pixels wide are large: 256 x 256 positions of a photo of 1024. */
+#define LARGE_GRID_PIXEL 4
+
+static weight_need conv(const autoencoder_step *step, const char *part, uint32_t in, bool bias, uint32_t stride) {
+    return (weight_need){.parts = {part},
+                         .form = WEIGHT_FORM_CONV3X3,
+                         .out = step->out,
+                         .in = in,
+                         .bias = bias,
+                         .stride = stride,
+                         .large_grid = step->pixel <= LARGE_GRID_PIXEL};
 }
 
 static weight_need norm(const char *part, uint32_t channels) {
@@ -83,13 +91,13 @@ void autoencoder_step_needs(const autoencoder_step *step, weight_need needs[AUTO
     case AUTOENCODER_CONV:
     case AUTOENCODER_DOWNSAMPLE:
         needs[AUTOENCODER_WEIGHT] =
-            conv(step->part, out, in, step->bias, step->kind == AUTOENCODER_DOWNSAMPLE ? 2 : 1);
+            conv(step, step->part, in, step->bias, step->kind == AUTOENCODER_DOWNSAMPLE ? 2 : 1);
         break;
     case AUTOENCODER_RESNET:
         needs[AUTOENCODER_NORM_1] = norm(".norm1", in);
-        needs[AUTOENCODER_CONV_1] = conv(".conv1", out, in, true, 1);
+        needs[AUTOENCODER_CONV_1] = conv(step, ".conv1", in, true, 1);
         needs[AUTOENCODER_NORM_2] = norm(".norm2", out);
-        needs[AUTOENCODER_CONV_2] = conv(".conv2", out, out, true, 1);
+        needs[AUTOENCODER_CONV_2] = conv(step, ".conv2", out, true, 1);
         if (in != out) {
             needs[AUTOENCODER_SHORTCUT] = product(".conv_shortcut", WEIGHT_FORM_POINT, out, in);
         }
@@ -108,9 +116,9 @@ void autoencoder_step_needs(const autoencoder_step *step, weight_need needs[AUTO
         needs[AUTOENCODER_WEIGHT] = product("", WEIGHT_FORM_POINT, out, in);
         break;
     case AUTOENCODER_BLOCK:
-        needs[0] = conv(".conv.0", out, in, true, 1);
-        needs[1] = conv(".conv.2", out, out, true, 1);
-        needs[2] = conv(".conv.4", out, out, true, 1);
+        needs[0] = conv(step, ".conv.0", in, true, 1);
+        needs[1] = conv(step, ".conv.2", out, true, 1);
+        needs[2] = conv(step, ".conv.4", out, true, 1);
         break;
     case AUTOENCODER_KIND_COUNT:
         break;

@@ -45,6 +45,7 @@ typedef struct autoencoder_step {
     const char *part;                  /* a convolution's tensors are named name + part */
     uint32_t in, out;                  /* channels */
     uint32_t pad_near;                 /* a downsampling's zeros above and at the left; one row and column follow */
+    uint32_t pixel;                    /* side of one position of its input, in pixels of the image */
     bool bias;                         /* of a convolution */
     backend_weight *weights[AUTOENCODER_SLOTS]; /* NULL until prepared; owned by the autoencoder */
 } autoencoder_step;

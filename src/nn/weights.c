@@ -144,6 +144,7 @@ static weight_source describe(const weight_need *need, size_t parts) {
     case WEIGHT_FORM_CONV3X3:
         source.kind = WEIGHT_CONV;
         source.stride = need->stride;
+        source.large_grid = need->large_grid;
         source.kernel_h = 3;
         source.kernel_w = 3;
         break;

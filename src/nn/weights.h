@@ -27,6 +27,7 @@ typedef struct weight_need {
     uint32_t out, in; /* of each part */
     bool bias;
     uint32_t stride; /* the convolution's; 0: not known, which costs a backend memory */
+    bool large_grid; /* a convolution over so many positions that memory spent on its weight pays */
     dtype precision; /* of a linear form's product: DTYPE_F32 or, where the network allows it, DTYPE_BF16 */
     bool once;       /* a linear form that is used about once, not stacked: its tensor is read in place */
 } weight_need;

@@ -215,6 +215,44 @@ static void a_lent_matrix_multiplies_as_a_packed_one(void **state) {
     assert_int_equal(none.inner, 99);
 }
 
+static void two_byte_weights_take_half_the_memory_and_multiply_as_their_floats(void **state) {
+    (void)state;
+    enum { ROWS = 13, IN = 67, TAPS = 9, OUTER = 45, WIDE = 128 };
+    static const dtype types[] = {DTYPE_F16, DTYPE_BF16};
+    static uint8_t stored[1 + 2 * OUTER * IN * TAPS];
+    static float floats[OUTER * IN * TAPS], x[ROWS * IN * TAPS];
+    static uint32_t scratch[ROWS * PANEL_ROW + 3 * MOST_COLS * PANEL_WORDS];
+    static float narrow[ROWS * WIDE], wide[ROWS * WIDE];
+    diffcut_diagnostics diag;
+    uint8_t *data = stored + 1; /* files align nothing */
+    for (size_t i = 0; i < 2 * OUTER * IN * TAPS; i++) {
+        data[i] = i % 2 == 1 ? (uint8_t)(0x38 + i % 7) : (uint8_t)(i * 37);
+    }
+    for (size_t i = 0; i < ROWS * IN * TAPS; i++) {
+        x[i] = value_at(i);
+    }
+    for (cpu_level level = CPU_GENERIC; level <= cpu_best_level(); level++) {
+        for (size_t k = 0; k < 2; k++) {
+            const panel_kernels *kernels = kernels_of(level);
+            panel_matrix a, b;
+            dtype_to_float(types[k], data, OUTER * IN * TAPS, floats);
+            assert_int_equal(panel_matrix_create(kernels, OUTER, IN, TAPS, types[k], data, DTYPE_F32, &a, &diag),
+                             DIFFCUT_OK);
+            assert_int_equal(panel_matrix_create(kernels, OUTER, IN, TAPS, DTYPE_F32, floats, DTYPE_F32, &b, &diag),
+                             DIFFCUT_OK);
+            assert_int_equal(2 * panel_matrix_bytes(&a), panel_matrix_bytes(&b));
+            assert_true(panel_scratch(&a, ROWS) <= sizeof scratch / sizeof *scratch);
+            memset(narrow, 0, sizeof narrow);
+            memset(wide, 0, sizeof wide);
+            panel_multiply(&a, 0, IN * TAPS, ROWS, x, IN * TAPS, 0, OUTER, scratch, narrow, WIDE);
+            panel_multiply(&b, 0, IN * TAPS, ROWS, x, IN * TAPS, 0, OUTER, scratch, wide, WIDE);
+            assert_memory_equal(narrow, wide, sizeof wide);
+            panel_matrix_free(&a);
+            panel_matrix_free(&b);
+        }
+    }
+}
+
 static void a_weight_without_memory_is_a_clean_error(void **state) {
     (void)state;
     const float data[6] = {1, 2, 3, 4, 5, 6};
@@ -228,6 +266,12 @@ static void a_weight_without_memory_is_a_clean_error(void **state) {
         assert_int_equal(status, DIFFCUT_ERROR_MEMORY);
         assert_int_equal(matrix.inner, 99);
     }
+    mem_fail_after(0);
+    diffcut_status status =
+        panel_matrix_create(kernels_of(CPU_GENERIC), 2, 3, 1, DTYPE_F16, data, DTYPE_F32, &matrix, &diag);
+    mem_fail_after(-1);
+    assert_int_equal(status, DIFFCUT_ERROR_MEMORY);
+    assert_int_equal(matrix.inner, 99);
     assert_int_equal(panel_matrix_create(kernels_of(CPU_GENERIC), SIZE_MAX / 2, SIZE_MAX / 2, 1, DTYPE_F32, data,
                                          DTYPE_F32, &matrix, &diag),
                      DIFFCUT_ERROR_LIMIT);
@@ -240,6 +284,7 @@ int main(void) {
         cmocka_unit_test(columns_and_matrix_pack_alike),
         cmocka_unit_test(products_of_every_height_are_right_and_write_nothing_else),
         cmocka_unit_test(a_lent_matrix_multiplies_as_a_packed_one),
+        cmocka_unit_test(two_byte_weights_take_half_the_memory_and_multiply_as_their_floats),
         cmocka_unit_test(a_weight_without_memory_is_a_clean_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -202,14 +202,16 @@ static void nan_stays_in_the_tiles_that_see_it(void **state) {
 
 static void a_form_follows_from_the_channels(void **state) {
     (void)state;
-    assert_int_equal(winograd_choose(3, 128), WINOGRAD_NONE);
-    assert_int_equal(winograd_choose(512, 8), WINOGRAD_NONE);
-    assert_int_equal(winograd_choose(128, 128), WINOGRAD_F6);
-    assert_int_equal(winograd_choose(256, 256), WINOGRAD_F6);
-    assert_int_equal(winograd_choose(512, 512), WINOGRAD_F4);
-    assert_int_equal(winograd_choose(640, 640), WINOGRAD_F4);
-    assert_int_equal(winograd_choose(640, 1280), WINOGRAD_NONE);
-    assert_int_equal(winograd_choose(UINT32_MAX, UINT32_MAX), WINOGRAD_NONE);
+    for (int large = 0; large < 2; large++) {
+        assert_int_equal(winograd_choose(3, 128, large), WINOGRAD_NONE);
+        assert_int_equal(winograd_choose(512, 8, large), WINOGRAD_NONE);
+        assert_int_equal(winograd_choose(128, 128, large), WINOGRAD_F6);
+        assert_int_equal(winograd_choose(256, 256, large), WINOGRAD_F6);
+        assert_int_equal(winograd_choose(512, 512, large), large ? WINOGRAD_F6 : WINOGRAD_F4);
+        assert_int_equal(winograd_choose(640, 640, large), WINOGRAD_F4);
+        assert_int_equal(winograd_choose(640, 1280, large), WINOGRAD_NONE);
+        assert_int_equal(winograd_choose(UINT32_MAX, UINT32_MAX, large), WINOGRAD_NONE);
+    }
 }
 
 static size_t bytes_of(side *s, const op_case *k, const op_inputs *inputs, winograd_form form, uint32_t stride) {

@@ -4,6 +4,8 @@
 #include "core/memory.h"
 #include "core/parallel.h"
 
+#include <string.h>
+
 typedef struct pack_task {
     const panel_matrix *matrix;
     size_t in, taps;
@@ -17,6 +19,25 @@ static void order_taps(size_t count, size_t in, size_t taps, const float *from, 
             for (size_t c = 0; c < in; c++) {
                 to[(i * taps + tap) * in + c] = from[(i * in + c) * taps + tap];
             }
+        }
+    }
+}
+
+/* Panel `piece` of elements of two bytes, which keep their type; absent columns are 0. */
+static void pack_halves(void *context, size_t piece) {
+    const pack_task *task = context;
+    const panel_matrix *matrix = task->matrix;
+    size_t cols = matrix->cols, first = piece * cols;
+    size_t count = matrix->outer - first < cols ? matrix->outer - first : cols;
+    const char *from = matrix->data + first * matrix->inner * sizeof(uint16_t); /* not aligned in a file */
+    uint16_t *to = matrix->halves + piece * matrix->panel_words;
+    for (size_t tap = 0; tap < task->taps; tap++) {
+        for (size_t c = 0; c < task->in; c++, to += cols) {
+            const char *element = from + (c * task->taps + tap) * sizeof *to;
+            for (size_t i = 0; i < count; i++) {
+                memcpy(&to[i], element + i * matrix->inner * sizeof *to, sizeof *to);
+            }
+            memset(to + count, 0, (cols - count) * sizeof *to);
         }
     }
 }
@@ -57,30 +78,50 @@ static bool describe(const panel_kernels *kernels, size_t outer, size_t inner, d
            mem_mul(out->panels, bytes, &bytes);
 }
 
+/* A matrix of two-byte elements for products in float32. */
+static diffcut_status keep_halves(pack_task *task, panel_matrix *matrix, diffcut_diagnostics *diag) {
+    matrix->halves = mem_array(matrix->panels * matrix->panel_words, sizeof *matrix->halves);
+    if (matrix->halves == NULL) {
+        return diag_no_memory(diag, matrix->panels * matrix->panel_words * sizeof *matrix->halves, "a weight");
+    }
+    parallel_for(parallel_default_threads(), matrix->panels, pack_halves, task);
+    return DIFFCUT_OK;
+}
+
+static diffcut_status pack_words(pack_task *task, panel_matrix *matrix, diffcut_diagnostics *diag) {
+    uint32_t threads = parallel_default_threads();
+    threads = threads < matrix->panels ? threads : (uint32_t)matrix->panels;
+    size_t group;
+    if (!mem_mul(matrix->inner, 2 * matrix->cols * threads, &group)) {
+        return diag_fail(diag, DIFFCUT_ERROR_LIMIT, "a weight is larger than can be addressed");
+    }
+    matrix->words = mem_array(matrix->panels * matrix->panel_words, sizeof *matrix->words);
+    task->columns = mem_array(group, sizeof *task->columns);
+    if (matrix->words == NULL || task->columns == NULL) {
+        mem_free(task->columns);
+        panel_matrix_free(matrix);
+        return diag_no_memory(diag, matrix->panels * matrix->panel_words * sizeof *matrix->words, "a weight");
+    }
+    parallel_for_workers(threads, matrix->panels, pack_panel, task);
+    mem_free(task->columns);
+    return DIFFCUT_OK;
+}
+
 diffcut_status panel_matrix_create(const panel_kernels *kernels, size_t outer, size_t in, size_t taps, dtype type,
                                    const void *data, dtype precision, panel_matrix *out, diffcut_diagnostics *diag) {
     panel_matrix matrix;
     size_t inner;
-    size_t group;
-    bool fits = mem_mul(in, taps, &inner) && describe(kernels, outer, inner, type, data, precision, &matrix);
-    uint32_t threads = parallel_default_threads();
-    threads = threads < matrix.panels ? threads : (uint32_t)matrix.panels;
-    if (!fits || !mem_mul(inner, 2 * matrix.cols * threads, &group)) {
+    if (!mem_mul(in, taps, &inner) || !describe(kernels, outer, inner, type, data, precision, &matrix)) {
         return diag_fail(diag, DIFFCUT_ERROR_LIMIT, "a weight is larger than can be addressed");
     }
-    matrix.words = mem_array(matrix.panels * matrix.panel_words, sizeof *matrix.words);
-    float *columns = mem_array(group, sizeof *columns);
-    if (matrix.words == NULL || columns == NULL) {
-        mem_free(columns);
-        mem_free(matrix.words);
-        return diag_no_memory(diag, matrix.panels * matrix.panel_words * sizeof *matrix.words, "a weight");
+    pack_task task = {.matrix = &matrix, .in = in, .taps = taps};
+    bool narrow = precision != DTYPE_BF16 && dtype_size(type) == sizeof *matrix.halves;
+    diffcut_status status = narrow ? keep_halves(&task, &matrix, diag) : pack_words(&task, &matrix, diag);
+    if (status == DIFFCUT_OK) {
+        matrix.data = NULL;
+        *out = matrix;
     }
-    pack_task task = {&matrix, in, taps, columns};
-    parallel_for_workers(threads, matrix.panels, pack_panel, &task);
-    mem_free(columns);
-    matrix.data = NULL;
-    *out = matrix;
-    return DIFFCUT_OK;
+    return status;
 }
 
 diffcut_status panel_matrix_lend(const panel_kernels *kernels, size_t outer, size_t inner, dtype type,
@@ -95,11 +136,16 @@ diffcut_status panel_matrix_lend(const panel_kernels *kernels, size_t outer, siz
 
 void panel_matrix_free(panel_matrix *matrix) {
     mem_free(matrix->words);
+    mem_free(matrix->halves);
     matrix->words = NULL;
+    matrix->halves = NULL;
 }
 
 size_t panel_matrix_bytes(const panel_matrix *matrix) {
-    return matrix->words != NULL ? matrix->panels * matrix->panel_words * sizeof *matrix->words : 0;
+    size_t element = matrix->words != NULL    ? sizeof *matrix->words
+                     : matrix->halves != NULL ? sizeof *matrix->halves
+                                              : 0;
+    return matrix->panels * matrix->panel_words * element;
 }
 
 size_t panel_width(const panel_matrix *matrix, size_t cols) {
@@ -117,7 +163,7 @@ static size_t step_of(const panel_matrix *matrix) {
 }
 
 size_t panel_scratch(const panel_matrix *matrix, size_t rows) {
-    /* Of a matrix that is read in place, also a panel's piece and its columns, widened. */
+    /* Where words are made on the way, also a panel's piece and its columns, widened. */
     size_t piece = matrix->words != NULL ? 0 : matrix->cols * (PANEL_WORDS + step_of(matrix));
     return rows * PANEL_ROW + piece;
 }
@@ -149,7 +195,10 @@ void panel_multiply(const panel_matrix *matrix, size_t first, size_t count, size
         product->pack_rows(rows, here, x + done, stride, a);
         for (size_t p = panel_begin; p <= panel_last; p++) {
             const uint32_t *panel = piece;
-            if (matrix->words == NULL) {
+            if (matrix->halves != NULL) {
+                matrix->kernels->widen(matrix->type, matrix->halves + p * matrix->panel_words + inner * matrix->cols,
+                                       here * matrix->cols, (float *)(void *)piece);
+            } else if (matrix->words == NULL) {
                 pack_piece(matrix, p, inner, here, piece, (float *)(void *)(piece + matrix->cols * PANEL_WORDS));
             } else {
                 panel = matrix->words + p * matrix->panel_words + inner / product->inner_per_word * matrix->cols;

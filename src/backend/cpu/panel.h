@@ -1,9 +1,10 @@
 /*
  * panel.h - a weight matrix packed for the cpu backend's own matrix product, and one tile of such a product.
  *
- * Packed once, read by all streams: the layout that panel_kernels.h describes, in float32 or bf16. A matrix that is
- * used once is packed on the way, a piece at a time that stays in the first-level cache: the sums are the same.
- * Called by weight.c and product.c.
+ * Packed once, read by all streams: the layout that panel_kernels.h describes, in float32 or bf16. For a product in
+ * float32, elements of two bytes keep their type in memory, half of what float32 would take, and are widened,
+ * exactly, a piece at a time that stays in the first-level cache. A matrix that is used once is packed in the same
+ * way: the sums are the same. Called by weight.c and product.c.
  */
 #ifndef DIFFCUT_BACKEND_CPU_PANEL_H
 #define DIFFCUT_BACKEND_CPU_PANEL_H
@@ -18,7 +19,8 @@ typedef struct panel_matrix {
     size_t inner;       /* elements: taps * what the data have of each */
     size_t panel_words; /* from one panel to the next */
     size_t panels;
-    uint32_t *words; /* (panels, words of inner, cols); NULL: packed a piece at a time, from what follows */
+    uint32_t *words;  /* (panels, words of inner, cols), or NULL */
+    uint16_t *halves; /* (panels, inner, cols) of `type`, or NULL; neither: packed a piece at a time from `data` */
     const panel_kernels *kernels;
     size_t outer;
     dtype type;

@@ -105,7 +105,7 @@ static bool has_form(const struct backend_weight *head) {
 diffcut_status cpu_weight_create(backend *self, const weight_source *source, backend_weight **out,
                                  diffcut_diagnostics *diag) {
     const cpu_backend *cpu = (const cpu_backend *)(const void *)self;
-    winograd_form form = winograd_choose(source->in, source->out);
+    winograd_form form = winograd_choose(source->in, source->out, source->large_grid);
     bool fast = source->precision == DTYPE_BF16 && cpu->level == CPU_AVX512_BF16;
     if (fast && (size_t)source->in * source->out >= BF16_DIRECT) {
         form = WINOGRAD_NONE;

@@ -33,17 +33,18 @@ static size_t min_size(size_t a, size_t b) {
 
 /* By what each form costs and gives, from bench_winograd. Over the networks' layers and normal inputs, which are the
  * worst kind, the root mean square error is 3.5e-7 of the result's for the direct convolution, at most 1e-6 for
- * F(4x4) up to 640 channels and 3.5e-6 (largest element 5e-5) for F(6x6) up to 256; the golden files allow a
+ * F(4x4) up to 640 channels and 3.5e-6 (largest element 5e-5) for F(6x6) up to 512; the golden files allow a
  * network's output 5e-4. F(6x6) weights take 7.1 times the direct ones' memory and F(4x4) 4 times: 16 and 9 MiB for
- * 256 -> 256 channels, 100 and 56 MiB for 640 -> 640. Layers of more channels stand on small grids, where reading the
+ * 256 -> 256 channels, 64 and 36 MiB for 512 -> 512, which F(6x6) makes a sixth faster at 256 x 256 positions and no
+ * faster than the noise at 128 x 128. Layers of more channels stand on small grids, where reading the
  * weights limits F(4x4): for the four of SSD-1B's encoder at 32 x 32 it would save 0.3 s of a photo and take 0.6 GB
  * more. */
-winograd_form winograd_choose(uint32_t in, uint32_t out) {
+winograd_form winograd_choose(uint32_t in, uint32_t out, bool large_grid) {
     size_t products = (size_t)in * out;
     if (in < 16 || out < 16) {
         return WINOGRAD_NONE; /* the transforms would cost more than the products */
     }
-    if (products <= (size_t)256 * 256) {
+    if (products <= (large_grid ? (size_t)512 * 512 : (size_t)256 * 256)) {
         return WINOGRAD_F6;
     }
     return products <= (size_t)640 * 640 ? WINOGRAD_F4 : WINOGRAD_NONE;
