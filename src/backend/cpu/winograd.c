@@ -12,11 +12,9 @@
 #include "core/memory.h"
 #include "core/parallel.h"
 
-#define BLOCK_TILES 84       /* of a block, at most: a multiple of every table's rows */
-#define BLOCK_FLOATS 2097152 /* of v in a block, about: large enough to read u seldom, small enough for the cache */
-#define STEP_FLOATS 131072   /* of m in a step, about: half of a usual second-level cache */
-#define LEAST_PIECES 8       /* outputs are split into groups to get this many pieces */
-#define GROUP_OUTPUTS 128    /* of a group, at least: each group transforms the inputs again */
+#define STEP_FLOATS 65536 /* of m in a step, about: half of a small second-level cache */
+#define LEAST_PIECES 8    /* outputs are split into groups to get this many pieces */
+#define GROUP_OUTPUTS 128 /* of a group, at least: each group transforms the inputs again */
 
 /* Side of a form's patch and tile. */
 static size_t patch_of(winograd_form form) {
@@ -242,7 +240,8 @@ static void plan(winograd_task *task) {
     task->channels = round_up(task->x->c, kernels->lanes);
     task->panels = round_up(y->c, kernels->cols) / kernels->cols;
     size_t all = (task->tiles + kernels->rows - 1) / kernels->rows;
-    size_t most = min_size(BLOCK_TILES, BLOCK_FLOATS / (task->points * task->channels)) / kernels->rows;
+    size_t most =
+        min_size(kernels->block_tiles, kernels->block_floats / (task->points * task->channels)) / kernels->rows;
     most = most > 0 ? most : 1;
     task->groups = (all + (all + most - 1) / most - 1) / ((all + most - 1) / most); /* blocks of about one size */
     task->blocks = (all + task->groups - 1) / task->groups;

@@ -32,6 +32,17 @@
 #else
 #define ROWS 6
 #endif
+/* Of a block, by bench_winograd: processors with wide vectors have the larger second-level caches. */
+#if defined(__AVX512F__)
+#define BLOCK_TILES 84
+#define BLOCK_FLOATS 2097152
+#elif defined(__aarch64__)
+#define BLOCK_TILES 48
+#define BLOCK_FLOATS 1048576
+#else
+#define BLOCK_TILES 42
+#define BLOCK_FLOATS 1048576
+#endif
 #define PANEL_VECTORS 2
 #define COLS (PANEL_VECTORS * LANES)
 
@@ -352,6 +363,8 @@ const winograd_kernels SIMD_NAME(winograd_kernels_table) = {
     .lanes = LANES,
     .rows = ROWS,
     .cols = COLS,
+    .block_tiles = BLOCK_TILES,
+    .block_floats = BLOCK_FLOATS,
     .weights = {NULL, weights_f4, weights_f6},
     .input = {NULL, input_f4, input_f6},
     .multiply = multiply,

@@ -34,6 +34,8 @@ typedef struct winograd_target {
 
 typedef struct winograd_kernels {
     size_t lanes, rows, cols;
+    size_t block_tiles;  /* of a block, at most: a multiple of rows */
+    size_t block_floats; /* of v in a block, about: large enough to read u seldom, small enough for the cache */
     /* One panel's weights, `outputs` rows of (channels, 3, 3), to u; point_stride is padded channels * cols. */
     void (*weights[WINOGRAD_FORMS])(size_t channels, size_t outputs, const float *rows, float *u,
                                     size_t point_stride);
