@@ -21,8 +21,10 @@ const char *diffcut_finding_name(diffcut_finding_kind kind) {
 }
 
 void diffcut_verify_settings_init(diffcut_verify_settings *settings) {
-    *settings = (diffcut_verify_settings){.values = false};
-    diffcut_model_settings_init(&settings->model);
+    if (settings != NULL) {
+        *settings = (diffcut_verify_settings){.values = false};
+        diffcut_model_settings_init(&settings->model);
+    }
 }
 
 void verify_tell(verify *run, diffcut_finding_kind kind, bool problem, const char *component, const char *name,

@@ -42,6 +42,12 @@ exits 1
 mentions 'text_encoder/config.json, text_encoder/model.safetensors, text_encoder_2/config.json'
 mentions '--context'
 absent none.npy
+cp photo.png second.png
+run photo.png second.png --model bare -o none
+exits 1
+mentions 'every photo would fail so; the remaining photos were left out'
+check
+[ "$(grep -c 'the text context needs files' "$kept/err")" -eq 1 ] || fail "said again: $(cat "$kept/err")"
 run features photo.png --model bare --context cat.context --prompt 'a cat' -o again.npy
 exits 0
 says_nothing
