@@ -97,11 +97,11 @@ static diffcut_status check_timestep(const diffcut_model *model, diffcut_diagnos
     if ((uint32_t)model->settings.timestep < model->noise.steps) {
         return DIFFCUT_OK;
     }
-    return diag_fail(
-        diag, DIFFCUT_ERROR_MODEL,
-        "scheduler/scheduler_config.json: num_train_timesteps is %u, too few for the default timestep %d "
-        "(" OWN_CONFIG " may name another)",
-        model->noise.steps, model->settings.timestep);
+    return diag_fail(diag, DIFFCUT_ERROR_MODEL,
+                     "the default timestep is %d (" OWN_CONFIG
+                     "'s, else the paper's); scheduler/scheduler_config.json "
+                     "has 0 .. %u",
+                     model->settings.timestep, model->noise.steps - 1);
 }
 
 typedef struct need_sum {
