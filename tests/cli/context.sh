@@ -33,6 +33,16 @@ mentions 'cat.context'
 run model context whole --prompt 'a cat' -o cat.context --force
 exits 0
 
+# A tokenizer that cannot be read is found before a prompt needs it.
+run model verify whole
+exits 0
+cp -r whole torn
+printf '{' >torn/tokenizer_2/vocab.json
+run model verify torn
+exits 1
+check
+grep -q 'tokenizer_2/vocab.json: not valid JSON' "$kept/out" || fail "not named: $(cat "$kept/out")"
+
 cp -r whole bare
 rm -r bare/text_encoder bare/text_encoder_2 bare/tokenizer bare/tokenizer_2
 run model info bare
