@@ -315,7 +315,8 @@ diffcut_status verify_text(verify *run, const diffcut_model *model, size_t index
     const bool has_ids = need_file(run, source, encoder, tokenizer, "vocab.json");
     const bool has_merges = need_file(run, source, encoder, tokenizer, "merges.txt");
     diffcut_status status = DIFFCUT_OK;
-    if (has_ids && has_merges) {
+    /* Without its encoders no tokenizer was configured. */
+    if (has_ids && has_merges && strcmp(context_source_name(model->text), "text encoders") == 0) {
         status = context_source_check_words(model->text, index, &message);
     }
     if (status != DIFFCUT_OK && status != DIFFCUT_ERROR_MEMORY) {
