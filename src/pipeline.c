@@ -1,8 +1,8 @@
 /*
- * pipeline.c - the stages put together behind the public interface.
+ * pipeline.c - photos to features behind the public interface.
  *
  * Each public function checks its arguments, makes the stage's `work` from the session and calls the stage; no
- * arithmetic of the method is here. The stages: io/resize, nn/encode, segment/tree, segment/concepts, segment/pamr.
+ * arithmetic of the method is here. The stages: io/resize, nn/encode. From features on: pipeline_cut.c.
  */
 #include "core/memory.h"
 #include "io/resize.h"
@@ -11,11 +11,7 @@
 #include "nn/first_stage.h"
 #include "nn/peak.h"
 #include "pipeline.h"
-#include "segment/concepts.h"
 #include "segment/features.h"
-#include "segment/labels.h"
-#include "segment/pamr.h"
-#include "segment/tree.h"
 #include "session.h"
 
 #include <math.h>
@@ -24,14 +20,14 @@
 
 /* ------------------------------------------------------------------------------------------------- arguments */
 
-static diffcut_status check_image(const diffcut_image *image, diffcut_diagnostics *diag) {
+diffcut_status pipeline_check_image(const diffcut_image *image, diffcut_diagnostics *diag) {
     if (image == NULL || image->rgb == NULL || image->width == 0 || image->height == 0) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "the image is empty");
     }
     return DIFFCUT_OK;
 }
 
-static diffcut_status check_output(const void *out, diffcut_diagnostics *diag) {
+diffcut_status pipeline_check_output(const void *out, diffcut_diagnostics *diag) {
     return out != NULL ? DIFFCUT_OK : diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "out is NULL");
 }
 
@@ -328,10 +324,10 @@ static diffcut_status check_features_call(const diffcut_session *session, const 
                                           diffcut_diagnostics *diag) {
     diffcut_status status = diffcut_settings_check(settings, diag);
     if (status == DIFFCUT_OK) {
-        status = check_image(image, diag);
+        status = pipeline_check_image(image, diag);
     }
     if (status == DIFFCUT_OK) {
-        status = check_output(out, diag);
+        status = pipeline_check_output(out, diag);
     }
     if (status == DIFFCUT_OK && session->model == NULL) {
         status = diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "the session was opened without a model");
@@ -383,7 +379,7 @@ diffcut_status diffcut_features_compute_parts(diffcut_session *session, const di
     work w = session_begin(session, DIFFCUT_STAGE_FEATURES);
     diffcut_status status = check_features_call(session, image, settings, out, w.diag);
     if (status == DIFFCUT_OK) {
-        status = check_output(count, w.diag);
+        status = pipeline_check_output(count, w.diag);
     }
     if (status == DIFFCUT_OK) {
         status = compute_parts(&w, session, image, settings, out, count);
@@ -442,7 +438,7 @@ diffcut_status diffcut_context_save(diffcut_session *session, const char *prompt
         return DIFFCUT_ERROR_ARGUMENT;
     }
     work w = session_begin(session, DIFFCUT_STAGE_FEATURES);
-    diffcut_status status = check_output(out, w.diag);
+    diffcut_status status = pipeline_check_output(out, w.diag);
     if (status == DIFFCUT_OK && session->model == NULL) {
         status = diag_fail(w.diag, DIFFCUT_ERROR_ARGUMENT, "the session was opened without a model");
     }
@@ -458,7 +454,7 @@ diffcut_status diffcut_session_peak(diffcut_session *session, double *flops) {
     }
     work w = session_begin(session, DIFFCUT_STAGE_FEATURES);
     w.seconds = NULL; /* no photo's time */
-    diffcut_status status = check_output(flops, w.diag);
+    diffcut_status status = pipeline_check_output(flops, w.diag);
     if (status == DIFFCUT_OK && session->model == NULL) {
         status = diag_fail(w.diag, DIFFCUT_ERROR_ARGUMENT, "the session was opened without a model");
     }
@@ -466,182 +462,4 @@ diffcut_status diffcut_session_peak(diffcut_session *session, double *flops) {
         status = peak_measure(session->model->backend, session->stream, &w, flops);
     }
     return session_end(&w, status);
-}
-
-/* ------------------------------------------------------------------------------------------------- cut */
-
-diffcut_status diffcut_tree_build(diffcut_session *session, const diffcut_features *features,
-                                  const diffcut_settings *settings, diffcut_tree **out) {
-    if (session == NULL) {
-        return DIFFCUT_ERROR_ARGUMENT;
-    }
-    work w = session_begin(session, DIFFCUT_STAGE_AFFINITY);
-    diffcut_status status = diffcut_settings_check(settings, w.diag);
-    if (status == DIFFCUT_OK) {
-        status = check_output(out, w.diag);
-    }
-    if (status == DIFFCUT_OK && features == NULL) {
-        status = diag_fail(w.diag, DIFFCUT_ERROR_ARGUMENT, "features is NULL");
-    }
-    if (status == DIFFCUT_OK) {
-        status = tree_build(&w, features, settings, out);
-    }
-    return session_end(&w, status);
-}
-
-/* A label map as float, for the dump callback. A dump that finds no memory is left out. */
-static void dump_labels(const work *w, const char *name, const diffcut_labels *labels) {
-    size_t pixels = (size_t)labels->width * labels->height;
-    float *values = work_dumps(w) ? mem_array(pixels, sizeof *values) : NULL;
-    if (values != NULL) {
-        for (size_t i = 0; i < pixels; i++) {
-            values[i] = (float)labels->data[i];
-        }
-        const size_t shape[2] = {labels->height, labels->width};
-        work_dump(w, name, values, shape, 2);
-        mem_free(values);
-    }
-}
-
-diffcut_status diffcut_tree_cut(diffcut_session *session, diffcut_tree *tree, double tau, diffcut_labels *out) {
-    if (session == NULL) {
-        return DIFFCUT_ERROR_ARGUMENT;
-    }
-    work w = session_begin(session, DIFFCUT_STAGE_CUT);
-    diffcut_status status = check_output(out, w.diag);
-    if (status == DIFFCUT_OK && tree == NULL) {
-        status = diag_fail(w.diag, DIFFCUT_ERROR_ARGUMENT, "tree is NULL");
-    }
-    if (status == DIFFCUT_OK && !(tau >= 0.0 && tau <= 1.0)) {
-        status = diag_fail(w.diag, DIFFCUT_ERROR_ARGUMENT, "tau %g is outside 0 .. 1", tau);
-    }
-    if (status == DIFFCUT_OK) {
-        status = tree_cut(&w, tree, tau, out);
-    }
-    if (status == DIFFCUT_OK) {
-        char name[48];
-        (void)snprintf(name, sizeof name, "tokens_tau_%g", tau);
-        dump_labels(&w, name, out);
-    }
-    return session_end(&w, status);
-}
-
-/* ------------------------------------------------------------------------------------------------- label maps */
-
-diffcut_status diffcut_labels_assign(diffcut_session *session, const diffcut_features *features,
-                                     const diffcut_labels *tokens, uint32_t width, uint32_t height,
-                                     diffcut_labels *out) {
-    if (session == NULL) {
-        return DIFFCUT_ERROR_ARGUMENT;
-    }
-    work w = session_begin(session, DIFFCUT_STAGE_ASSIGN);
-    diffcut_status status = labels_check(tokens, "diffcut_labels_assign", w.diag);
-    if (status == DIFFCUT_OK) {
-        status = check_output(out, w.diag);
-    }
-    if (status == DIFFCUT_OK && features == NULL) {
-        status = diag_fail(w.diag, DIFFCUT_ERROR_ARGUMENT, "features is NULL");
-    }
-    if (status == DIFFCUT_OK) {
-        status = concepts_assign(&w, features, tokens, width, height, out);
-    }
-    if (status == DIFFCUT_OK) {
-        dump_labels(&w, "assigned", out);
-    }
-    return session_end(&w, status);
-}
-
-diffcut_status diffcut_labels_refine(diffcut_session *session, const diffcut_image *image,
-                                     const diffcut_labels *labels, const diffcut_settings *settings,
-                                     diffcut_labels *out) {
-    if (session == NULL) {
-        return DIFFCUT_ERROR_ARGUMENT;
-    }
-    work w = session_begin(session, DIFFCUT_STAGE_REFINE);
-    diffcut_status status = diffcut_settings_check(settings, w.diag);
-    if (status == DIFFCUT_OK) {
-        status = check_image(image, w.diag);
-    }
-    if (status == DIFFCUT_OK) {
-        status = check_output(out, w.diag);
-    }
-    if (status == DIFFCUT_OK) {
-        status = pamr_refine(&w, image, labels, settings, out);
-    }
-    if (status == DIFFCUT_OK) {
-        dump_labels(&w, "refined", out);
-    }
-    return session_end(&w, status);
-}
-
-diffcut_status diffcut_eval_refine(diffcut_session *session, const diffcut_eval_photo *photo,
-                                   const diffcut_labels *labels, const diffcut_settings *settings,
-                                   diffcut_labels *out) {
-    if (session == NULL) {
-        return DIFFCUT_ERROR_ARGUMENT;
-    }
-    work w = session_begin(session, DIFFCUT_STAGE_REFINE);
-    diffcut_status status = diffcut_settings_check(settings, w.diag);
-    if (status == DIFFCUT_OK && (photo == NULL || photo->small == NULL)) {
-        status = diag_fail(w.diag, DIFFCUT_ERROR_ARGUMENT, "diffcut_eval_refine: no prepared photo");
-    }
-    if (status == DIFFCUT_OK) {
-        status = check_output(out, w.diag);
-    }
-    if (status == DIFFCUT_OK) {
-        status = pamr_refine_pixels(&w, photo->small, photo->size, photo->size, labels, settings, out);
-    }
-    return session_end(&w, status);
-}
-
-diffcut_status diffcut_labels_finish(diffcut_session *session, const diffcut_image *image,
-                                     const diffcut_features *features, const diffcut_labels *tokens,
-                                     const diffcut_settings *settings, diffcut_labels *out) {
-    if (session == NULL) {
-        return DIFFCUT_ERROR_ARGUMENT;
-    }
-    work w = session_begin(session, DIFFCUT_STAGE_ASSIGN);
-    diffcut_status status = diffcut_settings_check(settings, w.diag);
-    if (status == DIFFCUT_OK) {
-        status = check_image(image, w.diag);
-    }
-    session_end(&w, status);
-    if (status != DIFFCUT_OK) {
-        return status;
-    }
-    if (!settings->refine) {
-        return diffcut_labels_assign(session, features, tokens, image->width, image->height, out);
-    }
-    /* Labels are made at the size they are refined at: the refinement brings them to the photo's. */
-    uint32_t width;
-    uint32_t height;
-    pamr_working_size(settings, image->width, image->height, &width, &height);
-    diffcut_labels coarse = {0};
-    status = diffcut_labels_assign(session, features, tokens, width, height, &coarse);
-    if (status == DIFFCUT_OK) {
-        status = diffcut_labels_refine(session, image, &coarse, settings, out);
-    }
-    diffcut_labels_free(&coarse);
-    return status;
-}
-
-diffcut_status diffcut_segment(diffcut_session *session, const diffcut_image *image, const diffcut_settings *settings,
-                               diffcut_labels *out) {
-    diffcut_features *features = NULL;
-    diffcut_tree *tree = NULL;
-    diffcut_labels tokens = {0};
-    diffcut_status status = diffcut_features_compute(session, image, settings, &features);
-    if (status == DIFFCUT_OK) {
-        status = diffcut_tree_build(session, features, settings, &tree);
-    }
-    if (status == DIFFCUT_OK) {
-        status = diffcut_tree_cut(session, tree, settings->tau, &tokens);
-    }
-    if (status == DIFFCUT_OK) {
-        status = diffcut_labels_finish(session, image, features, &tokens, settings, out);
-    }
-    diffcut_labels_free(&tokens);
-    diffcut_tree_free(tree);
-    diffcut_features_free(features);
-    return status;
 }

@@ -1,6 +1,6 @@
 /*
  * session.h - one thread's working memory: the backend's stream, the message, the times.
- * Called by pipeline.c only.
+ * Called by the public entry points: pipeline.c, pipeline_cut.c, methods.c.
  */
 #ifndef DIFFCUT_SESSION_H
 #define DIFFCUT_SESSION_H

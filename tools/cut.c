@@ -38,12 +38,6 @@ static const option_group groups[] = {
     {NULL, NULL, 0},
 };
 
-static bool ends_with(const char *string, const char *ending) {
-    const size_t length = strlen(string);
-    const size_t tail = strlen(ending);
-    return length >= tail && strcmp(string + length - tail, ending) == 0;
-}
-
 /* "labels.png" with several taus: "labels.tau0.3.png". A dot in a folder's name is no ending. */
 static void output_name(const cut_options *o, double tau, text *out) {
     if (o->settings.taus.count < 2) {
@@ -62,8 +56,7 @@ static void output_name(const cut_options *o, double tau, text *out) {
 static diffcut_status write_labels(const cut_options *o, double tau, const diffcut_labels *labels,
                                    diffcut_diagnostics *diagnostics) {
     diffcut_buffer file = {0};
-    diffcut_status status = ends_with(o->output, ".npy") ? diffcut_encode_labels_npy(labels, &file, diagnostics)
-                                                         : diffcut_encode_labels_png(labels, &file, diagnostics);
+    diffcut_status status = photo_encode_labels(o->output, labels, &file, diagnostics);
     text path = {0};
     output_name(o, tau, &path);
     if (status == DIFFCUT_OK) {
@@ -180,10 +173,8 @@ const command command_cut = {
     "[OPTION]... F.npy -o LABELS.png",
     "any model's features to a label map",
     "Segments a grid of features: a .npy of [height, width, channels], or of [tokens, channels] for a square grid, "
-    "of "
-    "float16, float32 or float64. F.npy may be - for standard input. As no model is opened, --alpha and --tau "
-    "default "
-    "to the paper's 10 and 0.5; 'diffcut model info' shows those of a model.",
+    "of float16, float32 or float64. F.npy may be - for standard input. As no model is opened, --alpha and --tau "
+    "default to the paper's 10 and 0.5; 'diffcut model info' shows those of a model.",
     groups,
     run_cut,
 };

@@ -347,12 +347,16 @@ static listing_result take_listed(listing *l, listing_item *item) {
     if (!next_name(list, l->settings->nul_separated ? '\0' : '\n', &length)) {
         return end_list(l, item, errno);
     }
-    const char *name = text_string(&list->data) + list->start;
-    const bool last = list->start + length >= list->data.length;
+    const size_t start = list->start;
+    const bool last = start + length >= list->data.length;
     list->start += last ? length : length + 1;
+    if (length > 0 && !l->settings->nul_separated && list->data.data[start + length - 1] == '\r') {
+        list->data.data[start + --length] = '\0'; /* lines that end with CR LF */
+    }
     if (length == 0) {
         return last ? end_list(l, item, 0) : LISTING_END;
     }
+    const char *name = text_string(&list->data) + start;
     text_clear(&l->path);
     text_clear(&l->relative);
     text_add(&l->path, strcmp(name, "-") == 0 ? "./-" : name); /* in a list "-" is a file's name */

@@ -91,6 +91,18 @@ diffcut_status photo_read(const char *path, const diffcut_decode_limits *limits,
     return status;
 }
 
+static bool ends_with(const char *string, const char *ending) {
+    const size_t length = strlen(string);
+    const size_t tail = strlen(ending);
+    return length >= tail && strcmp(string + length - tail, ending) == 0;
+}
+
+diffcut_status photo_encode_labels(const char *path, const diffcut_labels *labels, diffcut_buffer *out,
+                                   diffcut_diagnostics *diagnostics) {
+    return ends_with(path, ".npy") ? diffcut_encode_labels_npy(labels, out, diagnostics)
+                                   : diffcut_encode_labels_png(labels, out, diagnostics);
+}
+
 diffcut_status photo_write_result(const char *path, const diffcut_buffer *result, bool replace,
                                   diffcut_diagnostics *diagnostics) {
     if (strcmp(path, "-") != 0) {

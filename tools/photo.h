@@ -25,6 +25,10 @@ void photo_bytes_free(photo_bytes *bytes);
 diffcut_status photo_read(const char *path, const diffcut_decode_limits *limits, diffcut_image *out,
                           uint64_t *file_bytes, diffcut_diagnostics *diagnostics);
 
+/* A label map as the file that a path's ending asks for: .npy an array, any other a PNG. */
+diffcut_status photo_encode_labels(const char *path, const diffcut_labels *labels, diffcut_buffer *out,
+                                   diffcut_diagnostics *diagnostics);
+
 /* Writes a result to a path (whole or not at all) or, for "-", to stdout, which must be no terminal. */
 diffcut_status photo_write_result(const char *path, const diffcut_buffer *result, bool replace,
                                   diffcut_diagnostics *diagnostics);

@@ -18,8 +18,8 @@ typedef struct refine_options {
 #define AT(field) offsetof(refine_options, field)
 
 static const option output_rows[] = {
-    {'o', "output", "OUT.png", "where to write the label map; - for standard output", OPTION_STRING, AT(output), 0, 0,
-     NULL, NULL},
+    {'o', "output", "OUT.png", "where to write the label map, as .npy by that ending; - for a PNG on standard output",
+     OPTION_STRING, AT(output), 0, 0, NULL, NULL},
     {'f', "force", NULL, "replace an existing file", OPTION_SET, AT(force), 0, 0, NULL, NULL},
     {0},
 };
@@ -55,19 +55,19 @@ static int refine(engine *e, const refine_options *o, const arguments *files) {
     diffcut_image image = {0};
     diffcut_labels labels = {0};
     diffcut_labels refined = {0};
-    diffcut_buffer png = {0};
+    diffcut_buffer file = {0};
     int result = read_inputs(o, files, &image, &labels);
     if (result != EXIT_DONE) {
         goto cleanup;
     }
     if (diffcut_labels_refine(e->session, &image, &labels, &o->settings.values, &refined) != DIFFCUT_OK) {
         result = engine_failed(&o->says, photo_name(files->items[0]), diffcut_session_message(e->session));
-    } else if (diffcut_encode_labels_png(&refined, &png, &diagnostics) != DIFFCUT_OK ||
-               photo_write_result(o->output, &png, o->force, &diagnostics) != DIFFCUT_OK) {
+    } else if (photo_encode_labels(o->output, &refined, &file, &diagnostics) != DIFFCUT_OK ||
+               photo_write_result(o->output, &file, o->force, &diagnostics) != DIFFCUT_OK) {
         result = engine_failed(&o->says, NULL, diagnostics.message);
     }
 cleanup:
-    diffcut_buffer_free(&png);
+    diffcut_buffer_free(&file);
     diffcut_labels_free(&refined);
     diffcut_labels_free(&labels);
     diffcut_image_free(&image);
@@ -113,8 +113,7 @@ const command command_refine = {
     "any label map's borders moved to the photo's edges",
     "Refines a label map (palette or grey PNG, the stored index being the label) on its photo by pixel-adaptive mask "
     "refinement, then a median filter. The map may be of another size than the photo; the result has the photo's. "
-    "One "
-    "of the two may be - for standard input.",
+    "One of the two may be - for standard input.",
     groups,
     run_refine,
 };

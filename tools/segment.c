@@ -18,8 +18,9 @@
 #define AT(field) offsetof(segment_options, field)
 
 static const option input_rows[] = {
-    {0, "files-from", "FILE", "also the photos and folders named in FILE, one a line; - for standard input",
-     OPTION_STRING, AT(files_from), 0, 0, NULL, NULL},
+    {0, "files-from", "FILE",
+     "also the photos and folders named in FILE, one a line (LF or CR LF); - for standard input", OPTION_STRING,
+     AT(files_from), 0, 0, NULL, NULL},
     {'0', "null", NULL, "the names of --files-from end with NUL instead", OPTION_SET, AT(nul_separated), 0, 0, NULL,
      NULL},
     {0},
@@ -129,7 +130,8 @@ static bool is_one(const listing_settings *list) {
 static int run_list(segment_run *run, const listing_settings *list) {
     const double started = progress_clock();
     start_bar(run, list);
-    const bool whole = segment_all(run, list, !is_one(list));
+    run->several = !is_one(list);
+    const bool whole = segment_all(run, list);
     progress_erase(&run->bar);
     if (interrupt_requested()) {
         text line = {0};
@@ -237,8 +239,7 @@ const command command_segment = {
     "Splits photos into their meaningful regions. PHOTO is a JPEG, PNG or WebP file, a folder (walked to the bottom) "
     "or - for standard input. For rose.jpg the results are DIR/rose.png (label map), DIR/rose.overlay.png and "
     "DIR/rose.json (summary); with several --tau, DIR/rose.tau0.3.png and so on. Photos of a folder keep their "
-    "folders "
-    "below it.",
+    "folders below it.",
     groups,
     run_segment,
 };

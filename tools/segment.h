@@ -51,7 +51,8 @@ typedef struct segment_run {
     progress bar;
     pthread_mutex_t screen;              /* whoever draws the bar or says something holds it */
     budget budget;                       /* of photos in memory */
-    atomic_bool stop;                    /* the rest is left out: nothing can be written any more */
+    bool several;                        /* photos may follow the first */
+    atomic_bool stop;                    /* the rest is left out: it cannot be computed or written either */
     bool stdout_works;                   /* the writer's, as are the counts */
     uint64_t segmented, skipped, failed; /* photos */
 } segment_run;
@@ -77,6 +78,7 @@ typedef struct photo_piece {
     diffcut_image image;     /* read only once the photo is computed */
     double decode_seconds;   /* all of the reading */
     diffcut_diagnostics why; /* it could not be read or computed */
+    bool hits_all;           /* and no other photo could be computed */
     /* the computation's */
     diffcut_features *features; /* read only once they are there */
     diffcut_tree *tree;
@@ -127,6 +129,6 @@ void segment_write(photo_result *result);
 /* segment_flow.c */
 
 /* All photos of the list; false without memory to begin. One photo needs no threads. */
-bool segment_all(segment_run *run, const listing_settings *list, bool several);
+bool segment_all(segment_run *run, const listing_settings *list);
 
 #endif

@@ -174,13 +174,13 @@ static void end_threads(flow *f) {
     queue_free(&f->computed);
 }
 
-bool segment_all(segment_run *run, const listing_settings *list, bool several) {
+bool segment_all(segment_run *run, const listing_settings *list) {
     flow f = {.run = run, .list = listing_open(list)};
     if (f.list == NULL) {
         return false;
     }
     budget_open(&run->budget, 2 * (uint64_t)run->options.batch + MORE_PHOTOS, MOST_PIXELS);
-    if (several) {
+    if (run->several) {
         start_threads(&f);
     }
     photo_piece *pieces[DIFFCUT_MAX_BATCH];

@@ -251,6 +251,13 @@ static diffcut_status compute_tau(photo_piece *p, double tau, segment_take_fn ta
     return DIFFCUT_OK;
 }
 
+/* Whether features failed for what no other photo has better: the model's files, or the line's wishes. Only a photo's
+ * own size can be an argument of its own. */
+static bool failed_for_all(const segment_run *run, diffcut_status status) {
+    return status == DIFFCUT_ERROR_MODEL ||
+           (status == DIFFCUT_ERROR_ARGUMENT && run->options.settings.values.size_mode != DIFFCUT_SIZE_NATIVE);
+}
+
 /* Features, where they are not there yet, and tree. */
 static diffcut_status compute_tree(photo_piece *p) {
     segment_run *run = p->run;
@@ -261,6 +268,7 @@ static diffcut_status compute_tree(photo_piece *p) {
     diffcut_session_reset_times(session);
     if (p->features == NULL) {
         status = after(p, diffcut_features_compute(session, &p->image, settings, &p->features));
+        p->hits_all = failed_for_all(run, status);
     }
     if (status == DIFFCUT_OK) {
         status = after(p, diffcut_tree_build(session, p->features, settings, &p->tree));

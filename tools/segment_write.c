@@ -214,6 +214,16 @@ static void report_segmented(photo_piece *p) {
     }
 }
 
+static void stop_run(segment_run *run, const char *subject, const char *reason) {
+    if (run->several) {
+        text line = {0};
+        text_print(&line, "%s; the remaining photos were left out", reason);
+        console_error(&run->options.says, subject, text_string(&line));
+        text_free(&line);
+    }
+    atomic_store(&run->stop, true);
+}
+
 /* What a result that could not be written means: an interruption explains it, else the photo has failed, and perhaps
  * every further one would. */
 static void report_unwritten(photo_piece *p) {
@@ -224,9 +234,7 @@ static void report_unwritten(photo_piece *p) {
     report_failure(p, p->unwritten.message);
     run->failed++;
     if (p->failed_size > 0 && output_is_hopeless(&run->outputs, p->failed_size)) {
-        console_error(&run->options.says, run->options.folder,
-                      "cannot be written to any more; the remaining photos were left out");
-        atomic_store(&run->stop, true);
+        stop_run(run, run->options.folder, "cannot be written to any more");
     }
 }
 
@@ -248,6 +256,9 @@ static void report(photo_piece *p) {
     case PHOTO_FAILED:
         report_failure(p, p->why.message);
         run->failed++;
+        if (p->hits_all) {
+            stop_run(run, NULL, "every photo would fail so");
+        }
         break;
     case PHOTO_INTERRUPTED:
         break;

@@ -17,6 +17,10 @@
  * takes a session leaves its message in the session (diffcut_session_message); the others take an optional
  * diffcut_diagnostics. Nothing in the library exits, aborts or prints.
  *
+ * NULL: what frees, closes or fills in defaults takes it and does nothing. A missing pointer is
+ * DIFFCUT_ERROR_ARGUMENT where a status is returned; functions that only tell something (diffcut_features_height)
+ * need what they ask about.
+ *
  * Threads: a model is immutable and may be used by any number of sessions at once. A session, and the trees made
  * with it, belong to one thread at a time. Functions on plain data (images, labels, encoders) have no shared state.
  * Results do not depend on the number of threads.

@@ -108,8 +108,9 @@ static diffcut_status read_entry(json_view view, const uint8_t *data, size_t siz
         return diag_fail(diag, DIFFCUT_ERROR_FORMAT, "%s: data_offsets are not a start and an end", view.file);
     }
     if (offsets[1] > size) {
-        return diag_fail(diag, DIFFCUT_ERROR_FORMAT, "%s: data_offsets end at %zu, the file has %zu bytes of data",
-                         view.file, offsets[1], size);
+        return diag_fail(diag, DIFFCUT_ERROR_FORMAT,
+                         "%s: data_offsets end at %zu, the file has %zu bytes of data (truncated?)", view.file,
+                         offsets[1], size);
     }
     if (offsets[1] - offsets[0] != tensor->bytes) {
         char shape[128];
@@ -212,8 +213,9 @@ static diffcut_status read_header(safetensors *file, const uint8_t *bytes, size_
         length = length << 8 | bytes[i];
     }
     if (length > SAFETENSORS_MAX_HEADER) {
-        return diag_fail(diag, DIFFCUT_ERROR_FORMAT, "%s: header length %ju is over the limit of %ju bytes",
-                         file->name, (uintmax_t)length, (uintmax_t)SAFETENSORS_MAX_HEADER);
+        return diag_fail(diag, DIFFCUT_ERROR_FORMAT,
+                         "%s: header length %ju is over the limit of %ju bytes (no safetensors file?)", file->name,
+                         (uintmax_t)length, (uintmax_t)SAFETENSORS_MAX_HEADER);
     }
     if (length > size - LENGTH_BYTES) {
         return diag_fail(diag, DIFFCUT_ERROR_FORMAT, "%s: header length %ju, the file has %zu bytes (truncated?)",

@@ -291,6 +291,17 @@ static diffcut_status open_tokenizer(const context_source *self, size_t index, c
     return status;
 }
 
+diffcut_status context_source_check_words(const context_source *self, size_t index, diffcut_diagnostics *diag) {
+    tokenizer_config config;
+    tokenizer *words = NULL;
+    diffcut_status status = read_token_config(self, index, &config, diag);
+    if (status == DIFFCUT_OK) {
+        status = open_tokenizer(self, index, &config, &words, diag);
+    }
+    tokenizer_close(words);
+    return status;
+}
+
 /* The prompt's ids for one encoder; *ids is freed with mem_free. */
 static diffcut_status make_ids(const context_source *self, size_t index, const char *prompt, uint32_t **ids,
                                uint32_t *count, bool *cut, diffcut_diagnostics *diag) {

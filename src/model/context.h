@@ -38,6 +38,9 @@ bool context_source_has_text(const context_source *self);
  * DIFFCUT_OK. */
 diffcut_status context_source_visit(const context_source *self, weight_visit_fn visit, void *user);
 
+/* Reads the tokenizer of the index-th encoder, which only a prompt that is not empty needs. */
+diffcut_status context_source_check_words(const context_source *self, size_t index, diffcut_diagnostics *diag);
+
 /* The context of a prompt ("" is a prompt like any other); *out is freed with context_arrays_free. *cut_to is the
  * number of tokens that the prompt was cut to, 0 when all of it was used. */
 diffcut_status context_source_encode(const context_source *self, backend *target, backend_stream *stream,

@@ -221,16 +221,18 @@ diffcut_status hub_cache_snapshot(const hub_name *name, char *path, size_t size,
             return DIFFCUT_OK;
         }
     }
+    const char *revision_mark = name->given ? "@" : "";
+    const char *revision = name->given ? name->revision : "";
     if (is_folder(model)) {
         return diag_fail(
             diag, DIFFCUT_ERROR_IO,
             "%s: the Hugging Face cache has no snapshot of revision \"%s\" (%.200s); get it with \"diffcut "
-            "model pull %s\"",
-            name->name, name->revision, model, name->name);
+            "model pull %s%s%s\"",
+            name->name, name->revision, model, name->name, revision_mark, revision);
     }
     return diag_fail(
         diag, DIFFCUT_ERROR_IO,
         "%s: No such file or directory, nor in the Hugging Face cache (%.250s); get it with \"diffcut model "
-        "pull %s\"",
-        name->name, model, name->name);
+        "pull %s%s%s\"",
+        name->name, model, name->name, revision_mark, revision);
 }

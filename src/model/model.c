@@ -7,7 +7,9 @@
 #include <stdio.h>
 
 void diffcut_model_settings_init(diffcut_model_settings *settings) {
-    *settings = (diffcut_model_settings){.backend = NULL}; /* the best one built in */
+    if (settings != NULL) {
+        *settings = (diffcut_model_settings){.backend = NULL}; /* the best one built in */
+    }
 }
 
 /* ------------------------------------------------------------------------------------------------- opening */
@@ -95,7 +97,10 @@ static diffcut_status check_timestep(const diffcut_model *model, diffcut_diagnos
     if ((uint32_t)model->settings.timestep < model->noise.steps) {
         return DIFFCUT_OK;
     }
-    return diag_fail(diag, DIFFCUT_ERROR_MODEL, OWN_CONFIG ": timestep is %d, the scheduler has 0 .. %u",
+    return diag_fail(diag, DIFFCUT_ERROR_MODEL,
+                     "the default timestep is %d (" OWN_CONFIG
+                     "'s, else the paper's); scheduler/scheduler_config.json "
+                     "has 0 .. %u",
                      model->settings.timestep, model->noise.steps - 1);
 }
 

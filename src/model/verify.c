@@ -21,8 +21,10 @@ const char *diffcut_finding_name(diffcut_finding_kind kind) {
 }
 
 void diffcut_verify_settings_init(diffcut_verify_settings *settings) {
-    *settings = (diffcut_verify_settings){.values = false};
-    diffcut_model_settings_init(&settings->model);
+    if (settings != NULL) {
+        *settings = (diffcut_verify_settings){.values = false};
+        diffcut_model_settings_init(&settings->model);
+    }
 }
 
 void verify_tell(verify *run, diffcut_finding_kind kind, bool problem, const char *component, const char *name,
@@ -47,10 +49,10 @@ static diffcut_status verify_model(verify *run, const diffcut_model *model) {
     diffcut_status status = verify_networks(run, model);
     bool prompted = model->settings.context_tokens == 0 && run->settings->model.context == NULL;
     if (status == DIFFCUT_OK && prompted && model->settings.family != MODEL_PIXEL) {
-        status = verify_text(run, model, "text_encoder", "tokenizer");
+        status = verify_text(run, model, 0, "text_encoder", "tokenizer");
     }
     if (status == DIFFCUT_OK && prompted && model->settings.family == MODEL_SDXL) {
-        status = verify_text(run, model, "text_encoder_2", "tokenizer_2");
+        status = verify_text(run, model, 1, "text_encoder_2", "tokenizer_2");
     }
     return status;
 }

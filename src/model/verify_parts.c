@@ -307,13 +307,25 @@ static diffcut_status compare_text(verify *run, const checkpoint *source, const 
     return status;
 }
 
-diffcut_status verify_text(verify *run, const diffcut_model *model, const char *encoder, const char *tokenizer) {
+diffcut_status verify_text(verify *run, const diffcut_model *model, size_t index, const char *encoder,
+                           const char *tokenizer) {
     checkpoint *source = model->source;
     diffcut_diagnostics message;
     bool described = need_file(run, source, encoder, encoder, "config.json");
-    (void)need_file(run, source, encoder, tokenizer, "vocab.json");
-    (void)need_file(run, source, encoder, tokenizer, "merges.txt");
-    diffcut_status status = checkpoint_require(source, encoder, &message);
+    const bool has_ids = need_file(run, source, encoder, tokenizer, "vocab.json");
+    const bool has_merges = need_file(run, source, encoder, tokenizer, "merges.txt");
+    diffcut_status status = DIFFCUT_OK;
+    /* Without its encoders no tokenizer was configured. */
+    if (has_ids && has_merges && strcmp(context_source_name(model->text), "text encoders") == 0) {
+        status = context_source_check_words(model->text, index, &message);
+    }
+    if (status != DIFFCUT_OK && status != DIFFCUT_ERROR_MEMORY) {
+        verify_tell(run, DIFFCUT_FINDING_FILE, true, encoder, NULL, "%s", message.message);
+        status = DIFFCUT_OK;
+    }
+    if (status == DIFFCUT_OK) {
+        status = checkpoint_require(source, encoder, &message);
+    }
     if (status == DIFFCUT_ERROR_MEMORY) {
         return diag_fail(run->diag, status, "%s", message.message);
     }

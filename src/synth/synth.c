@@ -24,7 +24,9 @@ static const struct part {
 enum { PARTS = sizeof parts / sizeof *parts, PART_UNET = 0, PART_VAE = 1, PART_TEXT = 2 };
 
 void diffcut_synth_settings_init(diffcut_synth_settings *settings) {
-    *settings = (diffcut_synth_settings){.dtype = "f16"};
+    if (settings != NULL) {
+        *settings = (diffcut_synth_settings){.dtype = "f16"};
+    }
 }
 
 static bool read_type(const char *name, dtype *out) {

@@ -169,6 +169,29 @@ exits 1
 run small.png --hook no.such.module -o model
 exits 1
 mentions 'no.such.module'
+# What no photo can mend is said once and ends the run.
+run small.png other.png --hook no.such.module -o model
+exits 1
+mentions 'diffcut: every photo would fail so; the remaining photos were left out'
+check
+[ "$(grep -c 'no hook "no.such.module"' "$kept/err")" -eq 1 ] || fail "said again: $(cat "$kept/err")"
+run small.png other.png --prompt 'a cat' -o model
+exits 1
+mentions 'every photo would fail so; the remaining photos were left out'
+check
+[ "$(grep -c 'takes no prompt' "$kept/err")" -eq 1 ] || fail "said again: $(cat "$kept/err")"
+# A photo's own size is its own.
+cp small.png even.png
+python3 -c '
+import sys; sys.path.insert(0, sys.argv[1])
+import photos
+photos.png("odd.png", 31, 20, lambda x, y: [x, y, 9])
+' "$here"
+run odd.png even.png --size native -o native
+exits 1
+complains 'diffcut: odd.png: the network takes sides that are multiples of 2 pixels, not 31x20; nearest: 32x20
+diffcut: 1 of 2 photos failed'
+there native/even.png
 run features small.png --hook down.1.attentions.1.blocks.0.attn9 -o hook.npy
 is_failure 'diffcut: small.png: the UNet has no hook "down.1.attentions.1.blocks.0.attn9"; the nearest are: '"\
 down_blocks.1.attentions.1.transformer_blocks.0.attn1, down_blocks.1.attentions.1.transformer_blocks.0.attn2, \

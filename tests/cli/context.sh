@@ -33,6 +33,16 @@ mentions 'cat.context'
 run model context whole --prompt 'a cat' -o cat.context --force
 exits 0
 
+# A tokenizer that cannot be read is found before a prompt needs it.
+run model verify whole
+exits 0
+cp -r whole torn
+printf '{' >torn/tokenizer_2/vocab.json
+run model verify torn
+exits 1
+check
+grep -q 'tokenizer_2/vocab.json: not valid JSON' "$kept/out" || fail "not named: $(cat "$kept/out")"
+
 cp -r whole bare
 rm -r bare/text_encoder bare/text_encoder_2 bare/tokenizer bare/tokenizer_2
 run model info bare
@@ -42,6 +52,12 @@ exits 1
 mentions 'text_encoder/config.json, text_encoder/model.safetensors, text_encoder_2/config.json'
 mentions '--context'
 absent none.npy
+cp photo.png second.png
+run photo.png second.png --model bare -o none
+exits 1
+mentions 'every photo would fail so; the remaining photos were left out'
+check
+[ "$(grep -c 'the text context needs files' "$kept/err")" -eq 1 ] || fail "said again: $(cat "$kept/err")"
 run features photo.png --model bare --context cat.context --prompt 'a cat' -o again.npy
 exits 0
 says_nothing

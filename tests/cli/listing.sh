@@ -69,6 +69,18 @@ tree list-out "${PWD#/}/other.png" album/day/a.png album/day/link.png album/day/
 run_stdin list --files-from - "${quick[@]}" -o list-in
 exits 0
 there list-in/x/same.png
+# Lines of a list from Windows end with CR LF; with -0 a name may end with CR.
+printf '%s\r\n' ./x/same.png '' album/day >list-crlf
+printf 'other.png\r' >>list-crlf
+run --files-from list-crlf "${quick[@]}" -o crlf
+exits 0
+says_nothing
+tree crlf album/day/a.png album/day/link.png album/day/night/b.png other.png x/same.png
+cp small.png $'cr.png\r'
+printf 'cr.png\r\0' >list-cr0
+run --files-from list-cr0 -0 "${quick[@]}" -o cr0
+exits 0
+tree cr0 $'cr.png\r.png'
 # NUL-separated names may hold newlines.
 cp small.png $'x/new\nline.png'
 printf '%s\0' $'x/new\nline.png' x/same.png >list0

@@ -73,6 +73,10 @@ run cut f.npy -o labels.npy
 exits 0
 check
 head -c 80 labels.npy | grep -q "'<i4'" || fail 'no int32 array'
+run refine small.png cut.png --iterations 1 -o refined.npy
+exits 0
+check
+head -c 80 refined.npy | grep -q "'<i4'.*(64, 96)" || fail 'refine: no int32 array of the photo'
 
 # Labels smaller than the photo grow to its size.
 run refine small.png nine.png -o grown.png --iterations 1

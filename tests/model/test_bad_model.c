@@ -157,7 +157,7 @@ static const wrong_case cases[] = {
      "\"num_train_timesteps\": 1000",
      "\"num_train_timesteps\": 50",
      DIFFCUT_ERROR_MODEL,
-     {"timestep is 50, the scheduler has 0 .. 49"}},
+     {"timestep is 50 (diffcut.json's, else the paper's); " SCHEDULER " has 0 .. 49"}},
     {SCHEDULER, "\"trained_betas\": null", "\"trained_betas\": [0.1]", DIFFCUT_ERROR_UNSUPPORTED, {"trained_betas"}},
     {SCHEDULER,
      "\"rescale_betas_zero_snr\": false",

@@ -311,6 +311,8 @@ static void test_revisions_are_branches_tags_and_commits(void **state) {
         {"tiny/ssd-1b@" COMMIT, DIFFCUT_OK, ""},
         {"tiny/ssd-1b", DIFFCUT_OK, ""}, /* the only snapshot */
         {"tiny/ssd-1b@v2", DIFFCUT_ERROR_IO, "no snapshot of revision \"v2\""},
+        {"tiny/ssd-1b@v2", DIFFCUT_ERROR_IO, "get it with \"diffcut model pull tiny/ssd-1b@v2\""},
+        {"tiny/other@v2", DIFFCUT_ERROR_IO, "get it with \"diffcut model pull tiny/other@v2\""},
         {"tiny/ssd-1b@../../x", DIFFCUT_ERROR_IO, "No such file"},
         {"tiny/other", DIFFCUT_ERROR_IO, "get it with \"diffcut model pull tiny/other\""},
         {"../tiny", DIFFCUT_ERROR_IO, "../tiny: No such file"},

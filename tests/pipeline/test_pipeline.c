@@ -505,6 +505,15 @@ static void misuse_is_an_error_and_not_a_crash(void **state) {
     diffcut_labels bad = {.width = 2, .height = 2, .count = 3, .data = wrong};
     assert_status(session, DIFFCUT_ERROR_ARGUMENT, diffcut_labels_refine(session, &photo, &bad, &settings, &labels),
                   "label 9");
+    diffcut_settings_init(NULL, NULL);
+    diffcut_model_settings_init(NULL);
+    diffcut_verify_settings_init(NULL);
+    diffcut_synth_settings_init(NULL);
+    diffcut_pull_settings_init(NULL);
+    diffcut_session_settings_init(NULL);
+    diffcut_decode_limits_init(NULL);
+    diffcut_overlay_settings_init(NULL);
+    diffcut_features_parts_free(NULL, 3);
     diffcut_features_free(NULL);
     diffcut_tree_free(NULL);
     diffcut_session_close(NULL);
