@@ -64,12 +64,12 @@ static const option data_rows[] = {
     {0, "classes", "N|FILE", "generic: how many classes, or a file of their names, one a line: NAME or VALUE NAME",
      OPTION_STRING, AT(classes), 0, 0, NULL, NULL},
     {0, "ignore", "V", "a label value that is left out", OPTION_SIGNED, AT(ignore), 0, 65535, NULL, NULL},
-    {0, "background", "V", "generic: the label value of a background that unmatched segments become", OPTION_SIGNED,
-     AT(background), 0, 65535, NULL, NULL},
+    {0, "background", "V",
+     "generic: the label value of the class that is a background, which segments of no other class become",
+     OPTION_SIGNED, AT(background), 0, 65535, NULL, NULL},
     {0, "label-values", "FORM",
      "dataset (default; as in the set's own files), from-zero (255 has no class), from-one (0 has no class, 255 is "
-     "left "
-     "out) or detail (Pascal-Context's 459 ids)",
+     "left out) or detail (Pascal-Context's 459 ids)",
      OPTION_CHOICE, AT(label_values), 0, 0, "dataset|from-zero|from-one|detail", NULL},
     {0},
 };
@@ -332,12 +332,11 @@ const command command_eval = {
     "eval",
     "--set NAME --data DIR [OPTION]...",
     "a data set scored against its ground truth",
-    "Segments the photos of a data set as the paper's evaluation does (centre square, maps of 128 x 128 pixels, "
-    "refined there) and scores them against its label maps. Each photo's features are computed once and kept; every "
-    "setting of --sweep is scored from them. A run that was stopped, even by force, goes on where it was. Photos "
-    "that "
-    "fail are named, counted and tried again by the next run. --reference takes the published code's ties, left-over "
-    "segments and mappings of labels too.",
+    "Segments the photos of a data set as the paper's evaluation does (centre square, maps of 128 x 128 "
+    "pixels, refined there) and scores them against its label maps. Each photo's features are computed once "
+    "and kept; every setting of --sweep is scored from them. A run that was stopped, even by force, goes on "
+    "where it was. Photos that fail are named, counted and tried again by the next run. --reference takes the "
+    "published code's ties, left-over segments and mappings of labels too.",
     groups,
     run_eval,
 };

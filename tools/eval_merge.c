@@ -115,11 +115,9 @@ const command command_eval_merge = {
     "eval merge",
     "[OPTION]... DIR...",
     "parts of an evaluation as one result",
-    "Puts together what 'eval --shard' wrote into several folders. Counts are sums of whole numbers, so the result "
-    "is "
-    "that of one run, to the last digit. A photo that is in several folders counts once. Exit status 1 when photos "
-    "are "
-    "missing.",
+    "Puts together what 'eval --shard' wrote into several folders. Counts are sums of whole numbers, so the "
+    "result is that of one run, to the last digit. A photo that is in several folders counts once. Exit "
+    "status 1 when photos are missing.",
     groups,
     run_merge,
 };

@@ -31,6 +31,7 @@ typedef struct kmeans_state {
     float *products; /* (tokens, room) x.m; during a start (tokens) for one mean */
     double *nearest; /* (tokens) squared distance to the nearest mean */
     float *draws;    /* (room) standard normal numbers of a start */
+    double *sums;    /* (pieces of channels, room, CHANNELS_PER_PIECE) of the tokens of each cluster */
     uint32_t *label; /* (tokens) */
 } kmeans_state;
 
@@ -43,15 +44,20 @@ static void free_state(kmeans_state *s) {
     mem_free(s->products);
     mem_free(s->nearest);
     mem_free(s->draws);
+    mem_free(s->sums);
     mem_free(s->label);
+}
+
+static size_t mean_pieces(size_t channels) {
+    return (channels + CHANNELS_PER_PIECE - 1) / CHANNELS_PER_PIECE;
 }
 
 static diffcut_status create_state(const work *w, const diffcut_features *features, size_t room, kmeans_state *out) {
     kmeans_state s = {.w = w, .tokens = (size_t)features->height * features->width, .channels = features->channels};
-    size_t values, products, means;
+    size_t values, products, means, sums;
     s.room = room;
     if (!mem_mul(s.tokens, s.channels, &values) || !mem_mul(s.tokens, room, &products) ||
-        !mem_mul(room, s.channels, &means)) {
+        !mem_mul(room, s.channels, &means) || !mem_mul(mean_pieces(s.channels) * CHANNELS_PER_PIECE, room, &sums)) {
         return diag_no_memory(w->diag, SIZE_MAX, "k-means");
     }
     s.unit = mem_array(values, sizeof *s.unit);
@@ -62,9 +68,10 @@ static diffcut_status create_state(const work *w, const diffcut_features *featur
     s.products = mem_array(products, sizeof *s.products);
     s.nearest = mem_array(s.tokens, sizeof *s.nearest);
     s.draws = mem_array(room, sizeof *s.draws);
+    s.sums = mem_array(sums, sizeof *s.sums);
     s.label = mem_array(s.tokens, sizeof *s.label);
     if (s.unit == NULL || s.square == NULL || s.means == NULL || s.norms == NULL || s.sizes == NULL ||
-        s.products == NULL || s.nearest == NULL || s.draws == NULL || s.label == NULL) {
+        s.products == NULL || s.nearest == NULL || s.draws == NULL || s.sums == NULL || s.label == NULL) {
         free_state(&s);
         return diag_no_memory(w->diag, values * sizeof *s.unit, "k-means");
     }
@@ -173,26 +180,29 @@ static size_t assign(kmeans_state *s, size_t count) {
 
 struct mean_task {
     kmeans_state *s;
-    size_t count, cluster;
+    size_t count;
 };
 
-/* Channels of one piece of a cluster's mean. */
+/* Channels of one piece of every mean: each token is read once, whatever the number of clusters. The sums, in double
+ * precision, are taken in the tokens' order. */
 static void average_piece(void *context, size_t piece) {
     const struct mean_task *task = context;
     kmeans_state *s = task->s;
     size_t first = piece * CHANNELS_PER_PIECE;
     size_t channels = s->channels - first < CHANNELS_PER_PIECE ? s->channels - first : CHANNELS_PER_PIECE;
-    double sum[CHANNELS_PER_PIECE] = {0};
+    double *sums = s->sums + piece * CHANNELS_PER_PIECE * s->room;
+    memset(sums, 0, task->count * CHANNELS_PER_PIECE * sizeof *sums);
     for (size_t i = 0; i < s->tokens; i++) {
-        if (s->label[i] == task->cluster) {
-            const float *x = s->unit + i * s->channels + first;
-            for (size_t c = 0; c < channels; c++) {
-                sum[c] += (double)x[c];
-            }
+        const float *x = s->unit + i * s->channels + first;
+        double *restrict sum = sums + s->label[i] * (size_t)CHANNELS_PER_PIECE;
+        for (size_t c = 0; c < channels; c++) {
+            sum[c] += (double)x[c];
         }
     }
-    for (size_t c = 0; c < channels; c++) {
-        s->means[task->cluster * s->channels + first + c] = (float)(sum[c] / (double)s->sizes[task->cluster]);
+    for (size_t k = 0; k < task->count; k++) {
+        for (size_t c = 0; c < channels && s->sizes[k] > 0; c++) {
+            s->means[k * s->channels + first + c] = (float)(sums[k * CHANNELS_PER_PIECE + c] / (double)s->sizes[k]);
+        }
     }
 }
 
@@ -210,16 +220,15 @@ static void update_means(kmeans_state *s, size_t count) {
     for (size_t i = 0; i < s->tokens; i++) {
         s->sizes[s->label[i]]++;
     }
+    struct mean_task task = {s, count};
+    parallel_for(s->w->threads, mean_pieces(s->channels), average_piece, &task);
     for (size_t k = 0; k < count; k++) {
-        struct mean_task task = {s, count, k};
         if (s->sizes[k] == 0) {
             size_t token = farthest(s);
             set_mean(s, k, token);
             s->nearest[token] = 0.0;
             continue;
         }
-        parallel_for(s->w->threads, (s->channels + CHANNELS_PER_PIECE - 1) / CHANNELS_PER_PIECE, average_piece,
-                     &task);
         double norm = 0.0;
         for (size_t c = 0; c < s->channels; c++) {
             norm += (double)s->means[k * s->channels + c] * (double)s->means[k * s->channels + c];

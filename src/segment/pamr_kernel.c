@@ -25,86 +25,92 @@ static inline void store(float *to, vector v) {
     memcpy(to, &v, sizeof v);
 }
 
+/* Vectors are spelled out: at AVX2 GCC 12 leaves the loops scalar whose ternaries it takes for branches, which made
+ * the weights five times as slow. */
+typedef int32_t integers __attribute__((vector_size(VECTOR_FLOATS * sizeof(int32_t))));
+
+static inline vector absolute(vector v) {
+    return (vector)((integers)v & INT32_MAX);
+}
+
+/* Element by element `mask` (all bits or none) ? a : b. */
+static inline vector choose(integers mask, vector a, vector b) {
+    return (vector)((mask & (integers)a) | (~mask & (integers)b));
+}
+
+static inline vector square_root(vector v) {
+    float lanes[VECTOR_FLOATS];
+    store(lanes, v);
+    for (size_t i = 0; i < VECTOR_FLOATS; i++) {
+        lanes[i] = sqrtf(lanes[i]);
+    }
+    return load(lanes);
+}
+
 /* e^-t for t >= 0, to 2 ulp; 0 < result <= 1 (from t = 87 on it stays at 1.6e-38).
  * e^-t = 2^k e^r with k the nearest whole number to -t / ln 2 and |r| <= ln 2 / 2; e^r by its Taylor polynomial. */
-static inline float exp_negative(float t) {
-    t = t < 87.0F ? t : 87.0F;
-    float k = (t * -1.44269504F + 12582912.0F) - 12582912.0F; /* adding 1.5 * 2^23 rounds to a whole number */
-    float r = (-t - k * 0.693145752F) - k * 1.42860682e-6F;   /* ln 2 in two parts, the first of 15 bits */
-    float e = 1.0F + r * (1.0F + r * (0.5F + r * (1.0F / 6 + r * (1.0F / 24 + r * (1.0F / 120 + r * (1.0F / 720))))));
-    int32_t bits = ((int32_t)k + 127) << 23;
-    float power;
-    memcpy(&power, &bits, sizeof power);
-    return e * power;
+static inline vector exp_negative(vector t) {
+    const vector zero = {0.0F}, limit = zero + 87.0F;
+    t = choose(t < limit, t, limit);
+    vector k = (t * -1.44269504F + 12582912.0F) - 12582912.0F; /* adding 1.5 * 2^23 rounds to a whole number */
+    vector r = (-t - k * 0.693145752F) - k * 1.42860682e-6F;   /* ln 2 in two parts, the first of 15 bits */
+    vector e =
+        1.0F + r * (1.0F + r * (0.5F + r * (1.0F / 6 + r * (1.0F / 24 + r * (1.0F / 120 + r * (1.0F / 720))))));
+    integers bits = (__builtin_convertvector(k, integers) + 127) << 23;
+    return e * (vector)bits;
 }
 
-/* scale[] = 1 / (3 * (1e-8 + 0.1 * deviation)) of one row and channel: the unbiased deviation over 9 samples a
+/* 1 / (3 * (1e-8 + 0.1 * deviation)) of one channel at a vector of pixels: the unbiased deviation over 9 samples a
  * dilation, the centre counted once for each. Shifted by the centre, the variance loses at most a factor 9 to
  * cancellation, as at least a ninth of the samples are the centre. */
-static void scale_row(const pamr_tile *tile, const float *region, float *restrict scale) {
-    float sum[TILE_WIDTH] = {0}, squares[TILE_WIDTH] = {0};
-    const float *restrict centre = region + tile->centre;
+static inline vector scale_of(const pamr_tile *tile, const float *region) {
+    const vector zero = {0.0F};
+    vector centre = load(region + tile->centre), sum = zero, squares = zero;
     for (size_t n = 0; n < tile->neighbours; n++) {
-        const float *restrict sample = region + tile->offsets[n];
-        for (size_t x = 0; x < TILE_WIDTH; x++) {
-            float difference = sample[x] - centre[x];
-            sum[x] += difference;
-            squares[x] += difference * difference;
-        }
+        vector difference = load(region + tile->offsets[n]) - centre;
+        sum += difference;
+        squares += difference * difference;
     }
     float samples = (float)(tile->neighbours / 8 * 9);
-    for (size_t x = 0; x < TILE_WIDTH; x++) {
-        float variance = (squares[x] - sum[x] * sum[x] / samples) / (samples - 1.0F);
-        variance = variance > 0.0F ? variance : 0.0F;
-        scale[x] = 1.0F / ((float)IMAGE_CHANNELS * (1e-8F + 0.1F * sqrtf(variance)));
-    }
+    vector variance = (squares - sum * sum / samples) / (samples - 1.0F);
+    variance = choose(variance > zero, variance, zero);
+    return 1.0F / ((float)IMAGE_CHANNELS * (1e-8F + 0.1F * square_root(variance)));
 }
 
-/* The softmax needs no maximum taken off first: over the neighbours the mean of |difference| / deviation is at most
- * its root mean square, which the n centres among the 9n samples bound by sqrt(9 * (9n - 1) / 8n) < 3.2. So the
- * largest exponent is above -32, and the sum above 1e-14. */
-static void weigh_row(const pamr_tile *tile, const float *const region[IMAGE_CHANNELS], float *restrict weights) {
-    float scale[IMAGE_CHANNELS][TILE_WIDTH], total[TILE_WIDTH] = {0};
-    for (size_t c = 0; c < IMAGE_CHANNELS; c++) {
-        scale_row(tile, region[c], scale[c]);
-    }
-    const float *restrict centre0 = region[0] + tile->centre;
-    const float *restrict centre1 = region[1] + tile->centre;
-    const float *restrict centre2 = region[2] + tile->centre;
+/* The weights of a vector of pixels, those of one neighbour TILE_LANES apart from the next one's. The softmax needs
+ * no maximum taken off first: over the neighbours the mean of |difference| / deviation is at most its root mean
+ * square, which the n centres among the 9n samples bound by sqrt(9 * (9n - 1) / 8n) < 3.2. So the largest exponent is
+ * above -32, and the sum above 1e-14. */
+static inline void weigh_pixels(const pamr_tile *tile, const float *const region[IMAGE_CHANNELS],
+                                float *restrict weights) {
+    const vector scale0 = scale_of(tile, region[0]), centre0 = load(region[0] + tile->centre);
+    const vector scale1 = scale_of(tile, region[1]), centre1 = load(region[1] + tile->centre);
+    const vector scale2 = scale_of(tile, region[2]), centre2 = load(region[2] + tile->centre);
+    vector total = {0.0F};
     for (size_t n = 0; n < tile->neighbours; n++) {
-        const float *restrict sample0 = region[0] + tile->offsets[n];
-        const float *restrict sample1 = region[1] + tile->offsets[n];
-        const float *restrict sample2 = region[2] + tile->offsets[n];
-        float weight[TILE_WIDTH];
-        for (size_t x = 0; x < TILE_WIDTH; x++) {
-            float distance = fabsf(sample0[x] - centre0[x]) * scale[0][x] +
-                             fabsf(sample1[x] - centre1[x]) * scale[1][x] +
-                             fabsf(sample2[x] - centre2[x]) * scale[2][x];
-            weight[x] = exp_negative(distance);
-            total[x] += weight[x];
-        }
-        for (size_t x = 0; x < TILE_WIDTH; x += TILE_LANES) {
-            memcpy(weights + (x / TILE_LANES * tile->neighbours + n) * TILE_LANES, weight + x,
-                   TILE_LANES * sizeof *weight);
-        }
+        size_t at = tile->offsets[n];
+        vector distance = absolute(load(region[0] + at) - centre0) * scale0 +
+                          absolute(load(region[1] + at) - centre1) * scale1 +
+                          absolute(load(region[2] + at) - centre2) * scale2;
+        vector weight = exp_negative(distance);
+        total += weight;
+        store(weights + n * TILE_LANES, weight);
     }
-    for (size_t x = 0; x < TILE_WIDTH; x++) {
-        total[x] = 1.0F / total[x];
-    }
-    for (size_t x = 0; x < TILE_WIDTH; x += TILE_LANES) {
-        for (size_t n = 0; n < tile->neighbours; n++, weights += TILE_LANES) {
-            for (size_t lane = 0; lane < TILE_LANES; lane++) {
-                weights[lane] *= total[x + lane];
-            }
-        }
+    total = 1.0F / total;
+    for (size_t n = 0; n < tile->neighbours; n++) {
+        store(weights + n * TILE_LANES, load(weights + n * TILE_LANES) * total);
     }
 }
 
 static void weigh(const pamr_tile *tile, const float *const region[IMAGE_CHANNELS], float *weights) {
     for (size_t y = 0; y < TILE_HEIGHT; y++) {
-        size_t row = y * tile->stride;
-        const float *at[IMAGE_CHANNELS] = {region[0] + row, region[1] + row, region[2] + row};
-        weigh_row(tile, at, weights + y * TILE_WIDTH * tile->neighbours);
+        for (size_t x = 0; x < TILE_WIDTH; x += TILE_LANES, weights += tile->neighbours * TILE_LANES) {
+            for (size_t lane = 0; lane < TILE_LANES; lane += VECTOR_FLOATS) {
+                size_t at = y * tile->stride + x + lane;
+                const float *pixels[IMAGE_CHANNELS] = {region[0] + at, region[1] + at, region[2] + at};
+                weigh_pixels(tile, pixels, weights + lane);
+            }
+        }
     }
 }
 
