@@ -189,6 +189,13 @@ bool journal_read_line(FILE *file, char **line, size_t *room, long long *start, 
     }
 }
 
+bool journal_is_ours(FILE *file) {
+    char start[PREFIX_BYTES];
+    const size_t got = fread(start, 1, sizeof start, file);
+    rewind(file);
+    return memcmp(start, PREFIX, got) == 0;
+}
+
 /* ------------------------------------------------------------------------------------------------- writing */
 
 /* To the disk; some special file systems cannot, which is no failure to write. */

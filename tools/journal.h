@@ -31,6 +31,9 @@ bool journal_is_whole(const char *line, size_t size);
  * the end. */
 bool journal_read_line(FILE *file, char **line, size_t *room, long long *start, long long *end, uint64_t *damaged);
 
+/* Whether the file, as far as it goes, starts as ours do; an empty one does. Leaves it at its start. */
+bool journal_is_ours(FILE *file);
+
 /* A value of an object of ours by its name at the top level, NULL if there is none. */
 const char *journal_field(const char *object, const char *name);
 /* A string's text; false when value is NULL or no string. */
