@@ -1,6 +1,7 @@
 /* output.c - see output.h. */
 #include "output.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 #include <unistd.h>
 
 #include "values.h"
+
+#define PROBE ".diffcut-probe-"
 
 static const char *const kind_names[OUTPUT_KIND_COUNT + 1] = {
     [OUTPUT_LABELS] = "labels", [OUTPUT_OVERLAY] = "overlay",   [OUTPUT_COCO] = "coco",
@@ -253,7 +256,7 @@ diffcut_status output_write(const output_settings *s, const char *path, const vo
 
 bool output_is_hopeless(const output_settings *s, size_t size) {
     text path = {0};
-    text_print(&path, "%s/.diffcut-probe-%ld", s->folder, (long)getpid());
+    text_print(&path, "%s/" PROBE "%ld", s->folder, (long)getpid());
     void *zeros = calloc(size > 0 ? size : 1, 1);
     diffcut_diagnostics ignored;
     bool hopeless = false;
@@ -264,4 +267,20 @@ bool output_is_hopeless(const output_settings *s, size_t size) {
     free(zeros);
     text_free(&path);
     return hopeless;
+}
+
+void output_sweep(const char *folder) {
+    DIR *names = opendir(folder);
+    const struct dirent *entry;
+    while (names != NULL && (entry = readdir(names)) != NULL) {
+        const size_t length = strlen(entry->d_name);
+        const bool temporary = length > 4 && strcmp(entry->d_name + length - 4, ".tmp") == 0;
+        const bool probe = strncmp(entry->d_name, PROBE, sizeof PROBE - 1) == 0;
+        if (strncmp(entry->d_name, ".diffcut-", 9) == 0 && (temporary || probe)) {
+            (void)unlinkat(dirfd(names), entry->d_name, 0);
+        }
+    }
+    if (names != NULL) {
+        (void)closedir(names);
+    }
 }

@@ -73,6 +73,10 @@ diffcut_status output_write(const output_settings *s, const char *path, const vo
  * that the next photo would fail in the same way (full disk, read-only folder). */
 bool output_is_hopeless(const output_settings *s, size_t size);
 
+/* Removes the temporary files that killed processes left in a folder, by the names that diffcut_write_file and
+ * output_is_hopeless give them. Nobody may be writing there. */
+void output_sweep(const char *folder);
+
 bool output_exists(const char *path);
 
 /* The COCO image id: the number that a photo is named by, as COCO's own are, else one made from its outputs' name,

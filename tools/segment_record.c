@@ -19,7 +19,7 @@ static bool describe_settings(const segment_run *run, const char *fingerprint, t
     const segment_options *o = &run->options;
     text_print(out, "\"diffcut\": \"%s\", \"fingerprint\": \"%s\", ", diffcut_version(), fingerprint);
     summary_model(run->engine.model, out);
-    text_add(out, ", ");
+    text_add(out, ", \"values\": ");
     summary_settings(run->engine.model, &o->settings.values, out);
     text_add(out, ", \"taus\": [");
     for (size_t i = 0; i < o->settings.taus.count; i++) {
@@ -113,6 +113,9 @@ static diffcut_status open_all(segment_run *run, diffcut_diagnostics *diagnostic
     if (status == DIFFCUT_OK) {
         status = open_manifest(run, diagnostics);
         run->recording = status == DIFFCUT_OK;
+    }
+    if (status == DIFFCUT_OK && run->team == NULL && run->options.share.count <= 1) {
+        output_sweep(run->options.folder);
     }
     if (status == DIFFCUT_OK) {
         status = record_settings(run, &described, diagnostics);
@@ -369,6 +372,17 @@ static void add_failure(const char *message, bool again, text *out) {
     text_print(out, ", \"again\": %s", again ? "true" : "false");
 }
 
+void record_sweep(const segment_run *run, const char *name) {
+    text path = {0};
+    output_path(&run->outputs, name, OUTPUT_LABELS, 0, &path);
+    const char *slash = strrchr(text_string(&path), '/');
+    if (!path.failed && slash != NULL) {
+        path.data[slash - path.data] = '\0';
+        output_sweep(text_string(&path));
+    }
+    text_free(&path);
+}
+
 bool record_start(photo_piece *p) {
     text fields = {0};
     const char *line = manifest_find(&p->run->record, p->name);
@@ -377,6 +391,9 @@ bool record_start(photo_piece *p) {
     if (line != NULL && string_is(line, "status", "started") && !p->run->options.retry_failed) {
         times = journal_number(journal_field(line, "times"), 0);
         alone = journal_number(journal_field(line, "alone"), 0);
+    }
+    if (times > 0 && p->run->team == NULL && p->run->options.share.count <= 1) {
+        record_sweep(p->run, p->name);
     }
     line_begin(p, "started", &fields);
     text_print(&fields, ", \"times\": %.0f, \"alone\": %.0f", times + 1, alone + (p->alone ? 1 : 0));

@@ -26,6 +26,10 @@ typedef enum record_verdict {
 
 record_verdict record_look(photo_piece *p);
 
+/* Removes what a killed process may have left beside the results of this name. While no other process writes there.
+ */
+void record_sweep(const segment_run *run, const char *name);
+
 /* Work on the photo begins: recorded, so that a killed process is known by what it leaves. False, with the piece's
  * message, when that cannot be written. */
 bool record_start(photo_piece *p);

@@ -23,6 +23,9 @@ static void manifest_path(const segment_run *run, text *out) {
 /* A team_claim_fn: photos by their results' paths, archives by the folder of theirs. */
 static bool claim(void *user, listing_result kind, const listing_item *item, diffcut_diagnostics *diagnostics) {
     segment_run *run = user;
+    if (item->alone) { /* a killed process had it in hand, and nobody is at work yet */
+        record_sweep(run, item->name);
+    }
     if (kind == LISTING_PHOTO) {
         return output_claim(&run->outputs, &run->claims, item->name, diagnostics);
     }
@@ -64,6 +67,7 @@ static bool hold(segment_run *run, journal_writer *lock, const char *path) {
     diffcut_status status = journal_open_writer(lock, path, O_CREAT, &diagnostics);
     if (status == DIFFCUT_OK) {
         status = manifest_take_parts(lock, path, run->options.folder, &diagnostics);
+        output_sweep(run->options.folder);
     }
     if (status != DIFFCUT_OK) {
         console_error(&run->options.says, NULL, diagnostics.message);

@@ -115,16 +115,18 @@ static diffcut_status record_state(shards *s, const char *state, diffcut_diagnos
 /* Before the file is made the manifest knows of it: what is there without that is not ours to replace. */
 static diffcut_status begin(shards *s, diffcut_diagnostics *diagnostics) {
     uint64_t size = 0;
-    do {
+    struct stat info;
+    bool there = false;
+    do { /* the number of a finished shard is free again once its file is gone */
         make_name(s->pattern, s->number(s->user), &s->name);
-    } while (is_finished(s->record, text_string(&s->name), &size));
-    set_paths(s);
+        set_paths(s);
+        there = lstat(text_string(&s->path), &info) == 0;
+    } while (there && is_finished(s->record, text_string(&s->name), &size));
     set_make(s);
     s->bytes = 0;
     s->photos = 0;
     text_clear(&s->lines);
-    struct stat info;
-    if (lstat(text_string(&s->path), &info) == 0) {
+    if (there) {
         (void)snprintf(diagnostics->message, sizeof diagnostics->message,
                        "%.300s: exists already, and is not of this manifest", text_string(&s->path));
         return DIFFCUT_ERROR_EXISTS;

@@ -129,7 +129,7 @@ static void add_features(const diffcut_settings *settings, const char *default_h
 void summary_settings(const diffcut_model *model, const diffcut_settings *settings, text *out) {
     diffcut_model_info info;
     diffcut_model_get_info(model, &info);
-    text_add(out, "\"settings\": {");
+    text_add(out, "{");
     add_size(settings, out);
     text_add(out, ",\n    ");
     add_features(settings, info.hook, out);
@@ -173,6 +173,7 @@ void summary_file(const summary *s, text *out) {
     text_add(out, "  ");
     summary_model(s->model, out);
     text_add(out, ",\n  ");
+    text_add(out, "\"settings\": ");
     summary_settings(s->model, s->settings, out);
     text_print(out, ",\n  \"grid\": {\"width\": %u, \"height\": %u, \"channels\": %u},\n",
                diffcut_features_width(s->features), diffcut_features_height(s->features),
