@@ -182,15 +182,6 @@ static bool is_true(const char *line, const char *key) {
     return value != NULL && *value == 't';
 }
 
-/* Reads the photo and hashes it. */
-static diffcut_status hash_photo(photo_piece *p) {
-    diffcut_status status = DIFFCUT_OK;
-    if (p->file.data == NULL) {
-        status = segment_fetch(p);
-    }
-    return status;
-}
-
 /* The line with the photo's present time in it, so that the next run need not read the photo to know it. */
 static void refresh_time(photo_piece *p, const char *line) {
     const char *time = journal_field(line, "modified");
@@ -223,7 +214,7 @@ static bool is_same_photo(photo_piece *p, const char *line) {
     if (p->has_time && !p->run->options.checksum && string_is(line, "modified", now)) {
         return true;
     }
-    p->status = hash_photo(p);
+    p->status = p->sha256[0] == '\0' ? segment_fetch(p) : DIFFCUT_OK;
     if (p->status != DIFFCUT_OK || !string_is(line, "sha256", p->sha256)) {
         return false;
     }
