@@ -40,3 +40,14 @@ if(DIFFCUT_CURL)
     message(STATUS "libcurl's header was not found: models cannot be pulled (Debian: libcurl4-openssl-dev)")
   endif()
 endif()
+
+# MPI (Open MPI or another), behind tools/mpi_team.c and mpi_main.c. Without it there is no diffcut-mpi; batches are
+# divided by `diffcut segment --shard`.
+if(DIFFCUT_MPI)
+  find_package(MPI 3.0 QUIET COMPONENTS C)
+  if(MPI_C_FOUND)
+    set(DIFFCUT_HAVE_MPI ON)
+  else()
+    message(STATUS "MPI was not found: no diffcut-mpi (Debian: libopenmpi-dev, openmpi-bin)")
+  endif()
+endif()

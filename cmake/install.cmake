@@ -40,6 +40,9 @@ install(TARGETS diffcut_shared diffcut_static EXPORT diffcut-targets
 if(TARGET diffcut)
   install(TARGETS diffcut RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
+if(TARGET diffcut-mpi)
+  install(TARGETS diffcut-mpi RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
 install(FILES ${PROJECT_SOURCE_DIR}/include/diffcut/diffcut.h ${PROJECT_SOURCE_DIR}/include/diffcut/eval.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/diffcut)
 

@@ -18,6 +18,16 @@ bool budget_wait(budget *b) {
     return open;
 }
 
+bool budget_drain(budget *b) {
+    (void)pthread_mutex_lock(&b->lock);
+    while (!b->closed && b->photos > 0) {
+        (void)pthread_cond_wait(&b->changed, &b->lock);
+    }
+    const bool open = !b->closed;
+    (void)pthread_mutex_unlock(&b->lock);
+    return open;
+}
+
 void budget_take(budget *b, uint64_t pixels) {
     (void)pthread_mutex_lock(&b->lock);
     b->photos++;

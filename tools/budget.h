@@ -23,6 +23,8 @@ typedef struct budget {
 void budget_open(budget *b, uint64_t most_photos, uint64_t most_pixels);
 /* Waits until a further photo may be decoded; false when the budget is closed. For one thread. */
 bool budget_wait(budget *b);
+/* Waits until no photo is in memory; false when the budget is closed. For the same thread. */
+bool budget_drain(budget *b);
 /* That photo is there. */
 void budget_take(budget *b, uint64_t pixels);
 /* It is gone. */

@@ -1,19 +1,15 @@
 /*
  * eval_journal.h - what an evaluation has done so far, on disk: the file from which results are summed.
  *
- * DIR/journal.jsonl: a line of JSON each, every one with a checksum of the rest of it. The first tells what is
- * evaluated; each other is a photo with its counts under all settings, or a photo that failed and why. Lines are
- * appended whole and flushed to the disk in groups; a line that a crash left broken is cut off when the file is
- * opened again, and its photo done again. A photo is known by a hash of its name, so that none is counted twice.
+ * DIR/journal.jsonl: lines of JSON as journal.h has them. The first tells what is evaluated; each other is a photo
+ * with its counts under all settings, or a photo that failed and why. A photo whose line a crash left broken is done
+ * again. A photo is known by a hash of its name, so that none is counted twice.
  * Called by eval_run, eval_totals and eval_merge.
  */
 #ifndef DIFFCUT_TOOLS_EVAL_JOURNAL_H
 #define DIFFCUT_TOOLS_EVAL_JOURNAL_H
 
-#include <stdio.h>
-
-#include "diffcut/diffcut.h"
-#include "text.h"
+#include "journal.h"
 
 #define JOURNAL_NAME "journal.jsonl"
 
@@ -59,25 +55,7 @@ bool journal_rewind(journal_reader *reader);
 journal_kind journal_next(journal_reader *reader, const journal_line **line);
 void journal_close(journal_reader *reader);
 
-/* A value of an object of ours by its name at the top level, NULL if there is none. */
-const char *journal_field(const char *object, const char *name);
-/* A string's text; false when value is NULL or no string. */
-bool journal_string(const char *value, text *out);
-/* A number; fallback when value is NULL or no number (null is NaN's name). */
-double journal_number(const char *value, double fallback);
-/* Walks a list: *place is the list at first; the item's extent; false at the end. */
-bool journal_next_item(const char **place, const char **item, size_t *size);
-/* The extent of one value: object, list, string, number or word. */
-size_t journal_extent(const char *value);
-
 /* ------------------------------------------------------------------------------------------------- writing */
-
-typedef struct journal_writer {
-    int descriptor; /* -1: not open; locked while it is */
-    text path, line;
-    unsigned unflushed; /* lines */
-    double flushed;     /* when, by the monotonic clock */
-} journal_writer;
 
 /* Makes DIR's journal with this header (an object without its braces: "\"a\": 1"). One that is there is replaced if
  * `replace`, else DIFFCUT_ERROR_EXISTS. */
@@ -86,11 +64,6 @@ diffcut_status journal_create(journal_writer *writer, const char *folder, const 
 /* Opens one that is there to go on at `good_end`. DIFFCUT_ERROR_EXISTS: another process is at work on it. */
 diffcut_status journal_continue(journal_writer *writer, const char *folder, long long good_end,
                                 diffcut_diagnostics *diagnostics);
-/* Appends a photo: fields are the object's without its braces. DIFFCUT_ERROR_IO takes back what was written of it. */
-diffcut_status journal_append(journal_writer *writer, const char *fields, diffcut_diagnostics *diagnostics);
-/* Flushes and closes. */
-diffcut_status journal_finish(journal_writer *writer, diffcut_diagnostics *diagnostics);
-
 /* The fields of a line: of a photo's counts (count encoded JSON objects), or of its failure. */
 void journal_scored_fields(uint64_t id, const diffcut_buffer *scores, size_t count, text *out);
 void journal_failed_fields(uint64_t id, const char *file, const char *reason, text *out);

@@ -13,6 +13,7 @@
 #include "interrupt.h"
 
 enum { PIECE_NAMES = 4096, MAX_DEPTH = 256 }; /* names sorted at a time; folders within folders */
+enum { MAX_NAME_BYTES = 1 << 16 };            /* of a list's name: what is longer is no path of any system */
 
 /* An open folder and the sorted piece of its names that is being handed out. */
 typedef struct level {
@@ -128,12 +129,23 @@ static listing_result fail(listing *l, listing_item *item, const char *reason) {
     return LISTING_ERROR;
 }
 
+/* Takes the extension off the name of a photo's outputs. */
+static void drop_extension(text *name) {
+    const char *extension = photo_extension(base_name(text_string(name)));
+    if (extension != NULL) {
+        name->length = (size_t)(extension - name->data);
+        name->data[name->length] = '\0';
+    }
+}
+
+bool listing_is_photo_name(const char *path) {
+    return photo_extension(base_name(path)) != NULL;
+}
+
 /* The item of listing.path, its outputs named after listing.relative. */
 static listing_result photo(listing *l, listing_item *item) {
-    const char *extension = l->settings->full_names ? NULL : photo_extension(base_name(text_string(&l->relative)));
-    if (extension != NULL) {
-        l->relative.length = (size_t)(extension - l->relative.data);
-        l->relative.data[l->relative.length] = '\0';
+    if (!l->settings->full_names) {
+        drop_extension(&l->relative);
     }
     if (l->path.failed || l->relative.failed) {
         return fail(l, item, "out of memory");
@@ -231,13 +243,35 @@ static listing_result step_folder(listing *l, listing_item *item) {
     return looks ? photo(l, item) : LISTING_END; /* a dangling link or a pipe is reported by whoever reads it */
 }
 
-/* What was named: a folder is entered, anything else is a photo. */
+static bool is_archive_name(const char *path) {
+    const size_t length = strlen(path);
+    return length > 4 && strcasecmp(path + length - 4, ".tar") == 0;
+}
+
+/* With several arguments, an archive's photos go below a folder of its name, as a folder's do. */
+static listing_result archive(listing *l, listing_item *item) {
+    const bool alone = l->settings->argument_count == 1 && l->settings->files_from == NULL;
+    if (is_archive_name(text_string(&l->relative))) {
+        l->relative.length -= 4;
+        l->relative.data[l->relative.length] = '\0';
+    }
+    if (alone) {
+        text_clear(&l->relative);
+    }
+    if (l->path.failed || l->relative.failed) {
+        return fail(l, item, "out of memory");
+    }
+    *item = (listing_item){.path = text_string(&l->path), .name = text_string(&l->relative)};
+    return LISTING_ARCHIVE;
+}
+
+/* What was named: a folder is entered, anything else is an archive by its name, or a photo. */
 static listing_result take_named(listing *l, listing_item *item) {
     struct stat info;
     if (stat(text_string(&l->path), &info) == 0 && S_ISDIR(info.st_mode)) {
         return enter_folder(l) ? LISTING_END : fail(l, item, strerror(errno));
     }
-    return photo(l, item);
+    return l->settings->archives || is_archive_name(text_string(&l->path)) ? archive(l, item) : photo(l, item);
 }
 
 /* The last part of a folder's path, "" where that is no name: ".", "..", "/". */
@@ -264,6 +298,9 @@ static listing_result take_argument(listing *l, listing_item *item) {
     text_add(&l->path, argument);
     if (strcmp(argument, "-") == 0) {
         text_add(&l->relative, "stdin");
+        if (l->settings->archives) {
+            return archive(l, item);
+        }
         *item = (listing_item){.path = text_string(&l->path), .name = text_string(&l->relative)};
         return LISTING_PHOTO;
     }
@@ -289,6 +326,15 @@ static void add_listed_name(text *out, const char *path) {
         }
         part += length;
         part += strspn(part, "/");
+    }
+}
+
+void listing_member_name(const char *archive_name, const char *member, bool full_names, text *out) {
+    text_clear(out);
+    text_add(out, archive_name);
+    add_listed_name(out, member);
+    if (!full_names) {
+        drop_extension(out);
     }
 }
 
@@ -319,6 +365,10 @@ static bool next_name(name_list *list, char separator, size_t *length) {
         }
         list->complete = got == 0;
         text_add_bytes(&list->data, piece, (size_t)got);
+        if (list->data.length > MAX_NAME_BYTES + sizeof piece) {
+            errno = ENAMETOOLONG;
+            return false;
+        }
         if (list->data.failed) {
             errno = ENOMEM;
             return false;
@@ -390,9 +440,10 @@ size_t listing_count(const listing_settings *settings, bool (*stop)(void)) {
     listing *l = listing_open(settings);
     size_t count = 0;
     listing_item item;
-    while (l != NULL && !stop() && listing_next(l, &item) != LISTING_END) {
+    listing_result kind = LISTING_END;
+    while (l != NULL && !stop() && (kind = listing_next(l, &item)) != LISTING_END && kind != LISTING_ARCHIVE) {
         count++;
     }
     listing_close(l);
-    return count;
+    return kind == LISTING_ARCHIVE ? 0 : count;
 }

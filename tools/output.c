@@ -1,6 +1,7 @@
 /* output.c - see output.h. */
 #include "output.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 #include <unistd.h>
 
 #include "values.h"
+
+#define PROBE ".diffcut-probe-"
 
 static const char *const kind_names[OUTPUT_KIND_COUNT + 1] = {
     [OUTPUT_LABELS] = "labels", [OUTPUT_OVERLAY] = "overlay",   [OUTPUT_COCO] = "coco",
@@ -43,13 +46,6 @@ bool output_parse_kinds(const char *argument, void *target, text *error) {
     return true;
 }
 
-/* ------------------------------------------------------------------------------------------------- claims */
-
-void output_claims_free(output_claims *claims) {
-    free(claims->slots);
-    *claims = (output_claims){0};
-}
-
 /* FNV-1a, 64 bits (Fowler, Noll, Vo), finished by a mix as its low bits are weak; never 0. */
 static uint64_t hash(const char *string) {
     uint64_t h = 0xCBF29CE484222325u;
@@ -60,52 +56,33 @@ static uint64_t hash(const char *string) {
     return h != 0 ? h : 1;
 }
 
-/* Where h is or would be. */
-static size_t slot_of(const output_claims *claims, uint64_t h) {
-    size_t i = (size_t)h & (claims->capacity - 1);
-    while (claims->slots[i] != 0 && claims->slots[i] != h) {
-        i = (i + 1) & (claims->capacity - 1);
-    }
-    return i;
-}
+/* ------------------------------------------------------------------------------------------------- names */
 
-static bool grow(output_claims *claims) {
-    output_claims larger = {.capacity = claims->capacity > 0 ? claims->capacity * 2 : 1024, .count = claims->count};
-    larger.slots = calloc(larger.capacity, sizeof *larger.slots);
-    if (larger.slots == NULL) {
-        return false;
-    }
-    for (size_t i = 0; i < claims->capacity; i++) {
-        if (claims->slots[i] != 0) {
-            larger.slots[slot_of(&larger, claims->slots[i])] = claims->slots[i];
+/* See output_path in the header. */
+static void add_key(text *out, const char *name) {
+    const char *slash = strrchr(name, '/');
+    const char *last = slash != NULL ? slash : name;
+    const bool plain = json_is_utf8(name);
+    for (const char *c = name; *c != '\0'; c++) {
+        const unsigned char byte = (unsigned char)*c;
+        const bool dot = byte == '.' && c >= last;
+        if (dot || byte == '%' || byte < 0x20 || byte == 0x7F || (byte >= 0x80 && !plain)) {
+            text_print(out, "%%%02X", byte);
+        } else {
+            text_add_bytes(out, c, 1);
         }
     }
-    free(claims->slots);
-    *claims = larger;
-    return true;
 }
-
-/* False if the path was claimed before, or without memory to tell. */
-static bool claim(output_claims *claims, const char *path) {
-    if (4 * claims->count >= 3 * claims->capacity && !grow(claims)) {
-        return false;
-    }
-    const uint64_t h = hash(path);
-    const size_t i = slot_of(claims, h);
-    if (claims->slots[i] == h) {
-        return false;
-    }
-    claims->slots[i] = h;
-    claims->count++;
-    return true;
-}
-
-/* ------------------------------------------------------------------------------------------------- names */
 
 void output_path(const output_settings *s, const char *name, output_kind kind, double tau, text *out) {
     const size_t length = strlen(s->folder);
     text_clear(out);
-    text_print(out, "%s%s%s", s->folder, length > 0 && s->folder[length - 1] == '/' ? "" : "/", name);
+    text_print(out, "%s%s", s->folder, length > 0 && s->folder[length - 1] == '/' ? "" : "/");
+    if (s->keys) {
+        add_key(out, name);
+    } else {
+        text_add(out, name);
+    }
     if (s->taus->count > 1 && kind != OUTPUT_FEATURES) {
         text_add(out, ".tau");
         text_add_real(out, tau);
@@ -149,35 +126,74 @@ static bool is_of_photo(const char *summary_path, const char *base_name, uint64_
     return same;
 }
 
-output_state output_look(const output_settings *s, output_claims *claims, const char *name, const char *base_name,
-                         uint64_t bytes, diffcut_diagnostics *diagnostics) {
-    output_state state = s->force ? OUTPUT_WANTED : OUTPUT_PRESENT;
-    text path = {0};
-    for (size_t t = 0; t < s->taus->count; t++) {
-        for (int kind = 0; kind < OUTPUT_KIND_COUNT; kind++) {
-            const bool once = kind == OUTPUT_FEATURES && t > 0; /* does not depend on tau */
-            if ((s->kinds & 1u << kind) == 0 || once) {
-                continue;
-            }
-            output_path(s, name, (output_kind)kind, s->taus->values[t], &path);
-            if (path.failed || !claim(claims, text_string(&path))) {
-                (void)snprintf(diagnostics->message, sizeof diagnostics->message,
-                               "another photo of this run writes %.300s (--full-names keeps extensions apart)",
-                               text_string(&path));
-                state = OUTPUT_TAKEN;
-                goto cleanup;
-            }
-            if (!output_exists(text_string(&path))) {
-                state = OUTPUT_WANTED;
-            } else if (kind == OUTPUT_SUMMARY && !s->force && !is_of_photo(text_string(&path), base_name, bytes)) {
-                (void)snprintf(diagnostics->message, sizeof diagnostics->message,
-                               "%.300s is of another photo or version (--force replaces it)", text_string(&path));
-                state = OUTPUT_OTHERS;
-                goto cleanup;
+/* The next of a photo's results: *tau and *kind are 0 at first. False when there is none. */
+static bool next_result(const output_settings *s, const char *name, size_t *tau, int *kind, output_kind *which,
+                        text *path) {
+    for (; *tau < s->taus->count; (*tau)++, *kind = 0) {
+        for (; *kind < OUTPUT_KIND_COUNT; (*kind)++) {
+            const bool once = *kind == OUTPUT_FEATURES && *tau > 0; /* does not depend on tau */
+            if ((s->kinds & 1u << *kind) != 0 && !once) {
+                *which = (output_kind)(*kind)++;
+                output_path(s, name, *which, s->taus->values[*tau], path);
+                return true;
             }
         }
     }
-cleanup:
+    return false;
+}
+
+bool output_each(const output_settings *s, const char *name, output_each_fn fn, void *user) {
+    text path = {0};
+    size_t tau = 0;
+    int kind = 0;
+    output_kind which = OUTPUT_LABELS;
+    bool go_on = true;
+    while (go_on && next_result(s, name, &tau, &kind, &which, &path)) {
+        go_on = !path.failed && fn(user, text_string(&path));
+    }
+    text_free(&path);
+    return go_on;
+}
+
+bool output_claim(const output_settings *s, table *claims, const char *name, diffcut_diagnostics *diagnostics) {
+    text path = {0};
+    size_t tau = 0;
+    int kind = 0;
+    output_kind which = OUTPUT_LABELS;
+    bool ours = true;
+    while (ours && next_result(s, name, &tau, &kind, &which, &path)) {
+        const table_result result =
+            path.failed ? TABLE_FAILED : table_put(claims, hash(text_string(&path)), 0, false);
+        if (result == TABLE_WAS_THERE) {
+            (void)snprintf(diagnostics->message, sizeof diagnostics->message,
+                           "another photo of this run writes %.300s (--full-names keeps extensions apart)",
+                           text_string(&path));
+        } else if (result == TABLE_FAILED) {
+            (void)snprintf(diagnostics->message, sizeof diagnostics->message,
+                           "no memory to remember what this run writes");
+        }
+        ours = result == TABLE_ADDED;
+    }
+    text_free(&path);
+    return ours;
+}
+
+output_state output_look(const output_settings *s, const char *name, const char *base_name, uint64_t bytes,
+                         diffcut_diagnostics *diagnostics) {
+    output_state state = s->force ? OUTPUT_WANTED : OUTPUT_PRESENT;
+    text path = {0};
+    size_t tau = 0;
+    int kind = 0;
+    output_kind which = OUTPUT_LABELS;
+    while (state != OUTPUT_OTHERS && next_result(s, name, &tau, &kind, &which, &path)) {
+        if (!output_exists(text_string(&path))) {
+            state = OUTPUT_WANTED;
+        } else if (which == OUTPUT_SUMMARY && !s->force && !is_of_photo(text_string(&path), base_name, bytes)) {
+            (void)snprintf(diagnostics->message, sizeof diagnostics->message,
+                           "%.300s is of another photo or version (--force replaces it)", text_string(&path));
+            state = OUTPUT_OTHERS;
+        }
+    }
     text_free(&path);
     return state;
 }
@@ -240,7 +256,7 @@ diffcut_status output_write(const output_settings *s, const char *path, const vo
 
 bool output_is_hopeless(const output_settings *s, size_t size) {
     text path = {0};
-    text_print(&path, "%s/.diffcut-probe-%ld", s->folder, (long)getpid());
+    text_print(&path, "%s/" PROBE "%ld", s->folder, (long)getpid());
     void *zeros = calloc(size > 0 ? size : 1, 1);
     diffcut_diagnostics ignored;
     bool hopeless = false;
@@ -251,4 +267,20 @@ bool output_is_hopeless(const output_settings *s, size_t size) {
     free(zeros);
     text_free(&path);
     return hopeless;
+}
+
+void output_sweep(const char *folder) {
+    DIR *names = opendir(folder);
+    const struct dirent *entry;
+    while (names != NULL && (entry = readdir(names)) != NULL) {
+        const size_t length = strlen(entry->d_name);
+        const bool temporary = length > 4 && strcmp(entry->d_name + length - 4, ".tmp") == 0;
+        const bool probe = strncmp(entry->d_name, PROBE, sizeof PROBE - 1) == 0;
+        if (strncmp(entry->d_name, ".diffcut-", 9) == 0 && (temporary || probe)) {
+            (void)unlinkat(dirfd(names), entry->d_name, 0);
+        }
+    }
+    if (names != NULL) {
+        (void)closedir(names);
+    }
 }

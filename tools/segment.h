@@ -5,6 +5,8 @@
  *   segment_flow.c   who does what: a thread reads photos ahead, the session's thread computes, one writes behind
  *   segment_photo.c  a photo's reading (what is there already, decoding) and its computation
  *   segment_write.c  a photo's results: encoded, written, reported
+ *   segment_record.c the manifest of a batch: what a photo's results were made from, and what came of it
+ *   team.h           several processes at one list
  *
  * A photo_piece goes from the reader to the computation; its label maps, and at last its end, go from there to the
  * writer as photo_results. Both ways keep the order of the line, so files, messages and lines of JSON are those of
@@ -15,16 +17,24 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #include "budget.h"
 #include "console.h"
 #include "dump.h"
 #include "engine.h"
+#include "feed.h"
 #include "listing.h"
+#include "manifest.h"
 #include "output.h"
+#include "photo.h"
 #include "progress.h"
 #include "settings.h"
+#include "shards.h"
+#include "source.h"
 #include "summary.h"
+#include "table.h"
+#include "team.h"
 
 typedef struct segment_options {
     settings_options settings;
@@ -37,6 +47,13 @@ typedef struct segment_options {
     bool full_names;
     bool force;
     bool json;
+    bool resume;          /* keep a manifest and go by it */
+    const char *manifest; /* where; NULL: in the folder */
+    bool retry_failed, checksum;
+    feed_share share;
+    bool archives;             /* --in-shards */
+    const char *shard_pattern; /* --out-shards */
+    uint64_t shard_bytes, shard_photos;
     uint32_t batch; /* photos that go through the network together */
     const char *dump;
     diffcut_overlay_settings overlay;
@@ -46,13 +63,20 @@ typedef struct segment_run {
     segment_options options; /* constant while photos are worked on */
     engine engine;
     output_settings outputs;
-    output_claims claims; /* the reader's */
-    dump dump;            /* the computation's */
+    table claims;     /* the reader's */
+    const team *team; /* NULL: this process is alone */
+    manifest record;  /* where `recording`; looking up is the reader's */
+    bool recording;
+    char settings_hash[17];
+    shards shards; /* the writer's, where there is a pattern */
+    uint64_t next_shard;
+    dump dump; /* the computation's */
     progress bar;
     pthread_mutex_t screen;              /* whoever draws the bar or says something holds it */
     budget budget;                       /* of photos in memory */
     bool several;                        /* photos may follow the first */
     atomic_bool stop;                    /* the rest is left out: it cannot be computed or written either */
+    atomic_bool unrecorded;              /* the manifest cannot be written */
     bool stdout_works;                   /* the writer's, as are the counts */
     uint64_t segmented, skipped, failed; /* photos */
 } segment_run;
@@ -76,6 +100,9 @@ typedef struct photo_piece {
     photo_result *end;       /* of this photo: there from the start, so that it never fails */
     bool has_share;          /* of the budget */
     diffcut_image image;     /* read only once the photo is computed */
+    photo_bytes file;        /* between reading and decoding */
+    bool alone;              /* nothing else is in hand meanwhile */
+    diffcut_status status;   /* of what failed in reading or computing */
     double decode_seconds;   /* all of the reading */
     diffcut_diagnostics why; /* it could not be read or computed */
     bool hits_all;           /* and no other photo could be computed */
@@ -93,6 +120,15 @@ typedef struct photo_piece {
     text results;         /* JSON objects of the taus done, comma-separated */
     text output;          /* path of the one at hand */
     size_t segment_count; /* of the last tau */
+    /* of a manifest */
+    struct stat looked;                    /* st_size and st_mtim are what the photo was looked up with */
+    bool has_time;                         /* st_mtim is known */
+    char sha256[DIFFCUT_FINGERPRINT_SIZE]; /* of its file; "" until it is read */
+    bool started, ended;                   /* recorded as such */
+    bool said;                             /* what came of it was recorded by an earlier run */
+    text crash_line;                       /* written if it takes the process down */
+    text outputs;                          /* JSON objects of the results written, comma-separated */
+    text members;                          /* the results, for a shard */
 } photo_piece;
 
 /* A label map on its way to its files, or, without one, the end of its photo. */
@@ -106,9 +142,12 @@ struct photo_result {
 
 /* segment_photo.c */
 
-/* The photo of a listing's item, read and decoded unless its outputs exist; NULL without memory. */
-photo_piece *segment_read(segment_run *run, listing_result kind, const listing_item *item);
+/* The photo of a source's item, read and decoded unless its outputs exist; NULL without memory. Takes the item's
+ * bytes. */
+photo_piece *segment_read(segment_run *run, listing_result kind, source_item *item);
 void segment_piece_free(photo_piece *piece);
+/* Reads the photo's file, unless that is done, and for a manifest its hash; the message is the piece's. */
+diffcut_status segment_fetch(photo_piece *piece);
 /* Whether it is to be computed. */
 bool segment_is_wanted(const photo_piece *piece);
 /* Pixels it holds in memory. */
@@ -130,5 +169,20 @@ void segment_write(photo_result *result);
 
 /* All photos of the list; false without memory to begin. One photo needs no threads. */
 bool segment_all(segment_run *run, const listing_settings *list);
+
+/* segment.c */
+
+/* The whole list: the exit status, all being said. Closes the manifest. */
+int segment_list(segment_run *run, const listing_settings *list);
+
+/* segment_team.c */
+
+/* The list as one of a team; status is -1 where this process may go on, else the exit status it has come to. */
+int segment_in_team(segment_run *run, const listing_settings *list, int status);
+
+/* segment.c */
+
+/* The command, for one process (crew NULL) or one of several. */
+int segment_command(const command *self, int argc, char **argv, const team *crew);
 
 #endif

@@ -25,7 +25,9 @@
 
 typedef struct flow {
     segment_run *run;
-    listing *list;
+    feed *items; /* NULL where the team has them */
+    source *photos;
+    bool alone;           /* the photo read last is one to be worked on alone */
     queue read, computed; /* of photo_piece, of photo_result */
     pthread_t reader, writer;
     bool reads_ahead, writes_behind; /* there are such threads */
@@ -37,11 +39,17 @@ typedef struct flow {
 
 /* The next photo, read; NULL at the end. */
 static photo_piece *read_next(flow *f) {
-    listing_item item = {0};
-    const listing_result kind = listing_next(f->list, &item);
+    source_item item = {0};
+    const listing_result kind = source_next(f->photos, &item);
     if (kind == LISTING_END || interrupt_requested()) {
+        free(item.bytes);
         return NULL;
     }
+    if (f->reads_ahead && (item.item.alone || f->alone) && !budget_drain(&f->run->budget)) {
+        free(item.bytes);
+        return NULL;
+    }
+    f->alone = item.item.alone;
     photo_piece *piece = segment_read(f->run, kind, &item);
     f->no_memory = f->no_memory || piece == NULL;
     return piece;
@@ -174,9 +182,27 @@ static void end_threads(flow *f) {
     queue_free(&f->computed);
 }
 
+/* A source_feed_fn. */
+static listing_result next_item(void *user, listing_item *item) {
+    return feed_next(user, item);
+}
+
+static bool open_photos(flow *f, const listing_settings *list) {
+    segment_run *run = f->run;
+    manifest *record = run->recording ? &run->record : NULL;
+    if (run->team != NULL) {
+        f->photos = source_open(run->team->next, run->team->user, record, run->options.full_names);
+        return f->photos != NULL;
+    }
+    f->items = feed_open(list, run->options.share, record);
+    f->photos = f->items != NULL ? source_open(next_item, f->items, record, run->options.full_names) : NULL;
+    return f->photos != NULL;
+}
+
 bool segment_all(segment_run *run, const listing_settings *list) {
-    flow f = {.run = run, .list = listing_open(list)};
-    if (f.list == NULL) {
+    flow f = {.run = run};
+    if (!open_photos(&f, list)) {
+        feed_close(f.items);
         return false;
     }
     budget_open(&run->budget, 2 * (uint64_t)run->options.batch + MORE_PHOTOS, MOST_PIXELS);
@@ -192,7 +218,8 @@ bool segment_all(segment_run *run, const listing_settings *list) {
         segment_compute(run, pieces, count, take_result, &f);
     }
     end_threads(&f);
-    listing_close(f.list);
+    source_close(f.photos);
+    feed_close(f.items);
     budget_free(&run->budget);
     return !f.no_memory;
 }

@@ -12,8 +12,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "crash.h"
 #include "interrupt.h"
-#include "photo.h"
+#include "segment_record.h"
 
 /* ------------------------------------------------------------------------------------------------- reading */
 
@@ -22,7 +23,8 @@ static const char *base_of(const char *path) {
     return strcmp(path, "-") == 0 ? "stdin" : slash != NULL ? slash + 1 : path;
 }
 
-static photo_piece *new_piece(segment_run *run, const listing_item *item) {
+static photo_piece *new_piece(segment_run *run, const source_item *from) {
+    const listing_item *item = &from->item;
     photo_piece *p = calloc(1, sizeof *p);
     if (p == NULL) {
         return NULL;
@@ -37,6 +39,7 @@ static photo_piece *new_piece(segment_run *run, const listing_item *item) {
     }
     p->end->piece = p;
     p->base_name = base_of(p->path);
+    p->alone = item->alone;
     atomic_init(&p->unwritable, false);
     return p;
 }
@@ -45,7 +48,12 @@ void segment_piece_free(photo_piece *p) {
     const uint64_t pixels = segment_pixels(p);
     segment_run *run = p->run;
     const bool has_share = p->has_share;
+    record_left(p);
     diffcut_image_free(&p->image);
+    photo_bytes_free(&p->file);
+    text_free(&p->crash_line);
+    text_free(&p->outputs);
+    text_free(&p->members);
     diffcut_tree_free(p->tree);
     diffcut_features_free(p->features);
     text_free(&p->note);
@@ -71,64 +79,153 @@ uint64_t segment_pixels(const photo_piece *p) {
 /* Nothing is reported of what an interruption broke off. */
 static void fail_piece(photo_piece *p, diffcut_status status) {
     p->outcome = interrupt_requested() && status != DIFFCUT_ERROR_MEMORY ? PHOTO_INTERRUPTED : PHOTO_FAILED;
+    p->status = status;
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b) {
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* A file that is written to while it is read would be recorded as what it never was. */
+static diffcut_status check_unchanged(photo_piece *p) {
+    struct stat now;
+    if (!p->has_time || p->file.buffer.data == NULL) { /* of a pipe or an archive there is one reading only */
+        return DIFFCUT_OK;
+    }
+    if (stat(p->path, &now) == 0 && is_same_file(&now, &p->looked) && p->file.size == p->bytes) {
+        return DIFFCUT_OK;
+    }
+    (void)snprintf(p->why.message, sizeof p->why.message, "changed while it was read");
+    return DIFFCUT_ERROR_IO;
+}
+
+diffcut_status segment_fetch(photo_piece *p) {
+    if (p->file.data == NULL) {
+        const diffcut_status status = photo_read_bytes(p->path, &p->file, &p->why);
+        if (status != DIFFCUT_OK) {
+            return status;
+        }
+        p->bytes = p->has_time ? p->bytes : p->file.size;
+    }
+    if (!p->run->recording) {
+        return DIFFCUT_OK;
+    }
+    diffcut_sha256(p->file.data, p->file.size, p->sha256);
+    return check_unchanged(p);
+}
+
+/* Standard input has to be read before its size is known; a file that exists only looked at. */
+static diffcut_status learn_size(photo_piece *p, source_item *from) {
+    if (from->in_archive) {
+        p->file = (photo_bytes){.data = from->bytes, .size = from->size};
+        from->bytes = NULL;
+        p->bytes = p->file.size;
+        p->looked.st_mtim.tv_sec = from->modified;
+        return DIFFCUT_OK;
+    }
+    if (strcmp(p->path, "-") != 0 && stat(p->path, &p->looked) == 0 && S_ISREG(p->looked.st_mode)) {
+        p->bytes = (uint64_t)p->looked.st_size;
+        p->has_time = true;
+        return DIFFCUT_OK;
+    }
+    p->looked = (struct stat){0};
+    return segment_fetch(p);
+}
+
+/* What is there of the photo's results already; PHOTO_SEGMENTED: it is wanted. */
+static photo_outcome look(photo_piece *p) {
+    segment_run *run = p->run;
+    if (!run->recording) {
+        switch (output_look(&run->outputs, p->name, p->base_name, p->bytes, &p->why)) {
+        case OUTPUT_OTHERS:
+            p->status = DIFFCUT_ERROR_EXISTS;
+            return PHOTO_FAILED;
+        case OUTPUT_PRESENT:
+            return PHOTO_SKIPPED;
+        case OUTPUT_WANTED:
+            break;
+        }
+        return PHOTO_SEGMENTED;
+    }
+    switch (record_look(p)) {
+    case RECORD_OTHERS:
+        p->said = true; /* the line of that name is the other's */
+        p->status = DIFFCUT_ERROR_EXISTS;
+        return PHOTO_FAILED;
+    case RECORD_FAILED:
+        p->said = true;
+        return PHOTO_FAILED;
+    case RECORD_UNREAD:
+        return PHOTO_FAILED;
+    case RECORD_DONE:
+        return PHOTO_SKIPPED;
+    case RECORD_WANTED:
+        break;
+    }
+    return PHOTO_SEGMENTED;
 }
 
 static diffcut_status decode(photo_piece *p) {
     const diffcut_decode_limits limits = settings_limits(&p->run->options.settings);
-    return photo_read(p->path, &limits, &p->image, &p->bytes, &p->why);
-}
-
-/* Standard input has to be read before its size is known; a file that exists only looked at. */
-static diffcut_status learn_size(photo_piece *p) {
-    struct stat info;
-    if (strcmp(p->path, "-") != 0 && stat(p->path, &info) == 0 && S_ISREG(info.st_mode)) {
-        p->bytes = (uint64_t)info.st_size;
-        return DIFFCUT_OK;
+    diffcut_status status = p->file.data == NULL || p->sha256[0] == '\0' ? segment_fetch(p) : DIFFCUT_OK;
+    if (status == DIFFCUT_OK) {
+        status = diffcut_decode_image(p->file.data, p->file.size, photo_name(p->path), &limits, &p->image, &p->why);
     }
-    return decode(p);
+    photo_bytes_free(&p->file);
+    return status;
 }
 
-static void read_piece(photo_piece *p) {
+static void read_piece(photo_piece *p, source_item *from) {
     segment_run *run = p->run;
-    diffcut_status status = learn_size(p);
+    diffcut_status status = learn_size(p, from);
+    if (status == DIFFCUT_OK && !output_claim(&run->outputs, &run->claims, p->name, &p->why)) {
+        status = DIFFCUT_ERROR_EXISTS;
+        p->said = true; /* the line of that name is the other's */
+    }
     if (status != DIFFCUT_OK) {
         fail_piece(p, status);
         return;
     }
-    switch (output_look(&run->outputs, &run->claims, p->name, p->base_name, p->bytes, &p->why)) {
-    case OUTPUT_TAKEN:
-    case OUTPUT_OTHERS:
-        fail_piece(p, DIFFCUT_ERROR_EXISTS);
-        return;
-    case OUTPUT_PRESENT:
-        if (run->options.dump == NULL) { /* a dump is asked for to be made */
-            p->outcome = PHOTO_SKIPPED;
-            return;
-        }
-        break;
-    case OUTPUT_WANTED:
-        break;
+    p->outcome = look(p);
+    if (p->outcome == PHOTO_FAILED) {
+        fail_piece(p, p->status);
     }
-    if (p->image.rgb == NULL) {
-        status = decode(p);
-        if (status != DIFFCUT_OK) {
-            fail_piece(p, status);
-        }
+    if (p->outcome == PHOTO_SKIPPED && run->options.dump != NULL) { /* a dump is asked for to be made */
+        p->outcome = PHOTO_SEGMENTED;
+    }
+    if (p->outcome != PHOTO_SEGMENTED) {
+        photo_bytes_free(&p->file);
+        return;
+    }
+    if (run->recording && !record_start(p)) {
+        atomic_store(&run->unrecorded, true);
+        fail_piece(p, DIFFCUT_ERROR_IO);
+        return;
+    }
+    crash_reading(p->crash_line.data, p->crash_line.length);
+    status = decode(p);
+    crash_reading(NULL, 0);
+    if (status != DIFFCUT_OK) {
+        fail_piece(p, status);
     }
 }
 
-photo_piece *segment_read(segment_run *run, listing_result kind, const listing_item *item) {
+photo_piece *segment_read(segment_run *run, listing_result kind, source_item *item) {
     const double started = progress_clock();
     photo_piece *p = new_piece(run, item);
     if (p == NULL) {
+        free(item->bytes);
         return NULL;
     }
     if (kind == LISTING_ERROR) {
         p->outcome = PHOTO_FAILED;
-        (void)snprintf(p->why.message, sizeof p->why.message, "%s", item->error);
+        p->said = true; /* no photo, so nothing to be found by its name */
+        (void)snprintf(p->why.message, sizeof p->why.message, "%s", item->item.error);
     } else {
-        read_piece(p);
+        read_piece(p, item);
     }
+    free(item->bytes);
     p->decode_seconds = progress_clock() - started;
     return p;
 }
@@ -284,12 +381,14 @@ static void compute_piece(photo_piece *p, segment_take_fn take, void *user) {
     if (run->options.dump != NULL) {
         dump_begin(&run->dump, p->name);
     }
+    crash_computing(p->crash_line.data, p->crash_line.length);
     diffcut_status status = compute_tree(p);
     for (size_t t = 0; t < taus->count && status == DIFFCUT_OK && !atomic_load(&p->unwritable); t++) {
         status = compute_tau(p, taus->values[t], take, user);
     }
     diffcut_tree_free(p->tree);
     p->tree = NULL;
+    crash_computing(NULL, 0);
     if (run->dump.failed) {
         (void)snprintf(p->why.message, sizeof p->why.message, "%s", run->dump.message);
         status = DIFFCUT_ERROR_IO;

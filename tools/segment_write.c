@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crash.h"
 #include "interrupt.h"
-#include "photo.h"
+#include "segment_record.h"
 
 /* ------------------------------------------------------------------------------------------------- files */
 
@@ -34,10 +35,17 @@ static diffcut_status encode(photo_piece *p, output_kind kind, const diffcut_lab
     return diffcut_encode_coco_json(labels, output_photo_id(p->base_name, p->name), p->base_name, out, diagnostics);
 }
 
-static diffcut_status write_output(photo_piece *p, const void *data, size_t size) {
-    const diffcut_status status = output_write(&p->run->outputs, text_string(&p->output), data, size, &p->unwritten);
+/* The result of p->output: to its file or, for a shard, beside the photo's others until they are all there. */
+static diffcut_status write_output(photo_piece *p, output_kind kind, double tau, const void *data, size_t size) {
+    segment_run *run = p->run;
+    diffcut_status status = DIFFCUT_OK;
+    if (run->shards.record == NULL) {
+        status = output_write(&run->outputs, text_string(&p->output), data, size, &p->unwritten);
+    }
     if (status != DIFFCUT_OK) {
         p->failed_size = size;
+    } else if (run->recording) {
+        record_output(p, kind, tau, data, size);
     }
     return status;
 }
@@ -56,7 +64,7 @@ static diffcut_status write_outputs(photo_piece *p, double tau, const diffcut_la
         diffcut_buffer file = {0};
         diffcut_status status = encode(p, (output_kind)kind, labels, &file);
         if (status == DIFFCUT_OK) {
-            status = write_output(p, file.data, file.size);
+            status = write_output(p, (output_kind)kind, tau, file.data, file.size);
         }
         diffcut_buffer_free(&file);
         if (status != DIFFCUT_OK) {
@@ -76,7 +84,7 @@ static diffcut_status write_summary(photo_piece *p, const summary *s) {
     diffcut_status status = DIFFCUT_ERROR_MEMORY;
     (void)snprintf(p->unwritten.message, sizeof p->unwritten.message, "no memory for the summary");
     if (!json.failed) {
-        status = write_output(p, text_string(&json), json.length);
+        status = write_output(p, OUTPUT_SUMMARY, s->settings->tau, text_string(&json), json.length);
     }
     text_free(&json);
     return status;
@@ -124,7 +132,9 @@ static void take_map(photo_result *result) {
     diffcut_status status = DIFFCUT_ERROR_MEMORY;
     (void)snprintf(p->unwritten.message, sizeof p->unwritten.message, "no memory for %u segments", count);
     if (segments != NULL) {
+        crash_writing(p->crash_line.data, p->crash_line.length);
         status = write_map(result, segments);
+        crash_writing(NULL, 0);
     }
     free(segments);
     atomic_store(&p->unwritable, status != DIFFCUT_OK);
@@ -160,8 +170,8 @@ static void report_failure(const photo_piece *p, const char *message) {
 static void report_skipped(const photo_piece *p) {
     const segment_run *run = p->run;
     if (run->options.says.verbose > 0) {
-        console_say(&run->options.says, "%s: skipped, its outputs exist (--force replaces them)",
-                    photo_name(p->path));
+        console_say(&run->options.says, "%s: skipped, %s", photo_name(p->path),
+                    run->recording ? "it is done" : "its outputs exist (--force replaces them)");
     }
     if (run->options.json) {
         text line = {0};
@@ -193,9 +203,7 @@ static void say_segmented(photo_piece *p, const summary_times *times) {
 
 static void report_segmented(photo_piece *p) {
     const segment_run *run = p->run;
-    summary_times *times = &p->end->times;
-    times->write = p->write_seconds;
-    times->total += times->decode + times->write;
+    const summary_times *times = &p->end->times;
     if (p->note.length > 0 && !run->options.says.quiet) {
         console_error(&run->options.says, photo_name(p->path), text_string(&p->note));
     }
@@ -232,10 +240,37 @@ static void report_unwritten(photo_piece *p) {
         return;
     }
     report_failure(p, p->unwritten.message);
+    record_failed(p, p->unwritten.message, true);
     run->failed++;
     if (p->failed_size > 0 && output_is_hopeless(&run->outputs, p->failed_size)) {
         stop_run(run, run->options.folder, "cannot be written to any more");
     }
+}
+
+/* What could not be recorded would be done again and again. */
+static void stop_if_unrecorded(segment_run *run) {
+    if (atomic_load(&run->unrecorded) && !atomic_load(&run->stop)) {
+        stop_run(run, text_string(&run->record.part_path), "cannot be written to any more");
+    }
+}
+
+/* Failures that are not of the photo's own making: its next try may do better. */
+static bool may_pass(diffcut_status status) {
+    return status == DIFFCUT_ERROR_IO || status == DIFFCUT_ERROR_MEMORY || status == DIFFCUT_ERROR_EXISTS ||
+           status == DIFFCUT_ERROR_CANCELLED;
+}
+
+/* All its results are written: the times are complete, and it is recorded as done. */
+static bool finish(photo_piece *p) {
+    summary_times *times = &p->end->times;
+    times->write = p->write_seconds;
+    times->total += times->decode + times->write;
+    if (!p->run->recording || record_done(p, times)) {
+        return true;
+    }
+    p->failed_size = p->members.length;
+    atomic_store(&p->run->unrecorded, p->members.length == 0);
+    return false;
 }
 
 static void report(photo_piece *p) {
@@ -246,6 +281,10 @@ static void report(photo_piece *p) {
     }
     switch (p->outcome) {
     case PHOTO_SEGMENTED:
+        if (!finish(p)) {
+            report_unwritten(p);
+            break;
+        }
         report_segmented(p);
         run->segmented++;
         break;
@@ -255,10 +294,12 @@ static void report(photo_piece *p) {
         break;
     case PHOTO_FAILED:
         report_failure(p, p->why.message);
+        record_failed(p, p->why.message, p->hits_all || may_pass(p->status));
         run->failed++;
         if (p->hits_all) {
             stop_run(run, NULL, "every photo would fail so");
         }
+        stop_if_unrecorded(run);
         break;
     case PHOTO_INTERRUPTED:
         break;

@@ -14,13 +14,7 @@ size_t summary_segments(const summary *s) {
 void summary_photo(const char *path, text *out) {
     text_add(out, "\"photo\": ");
     json_string(out, path);
-    if (!json_is_utf8(path)) {
-        text_add(out, ", \"photo_hex\": \"");
-        for (const char *c = path; *c != '\0'; c++) {
-            text_print(out, "%02x", (unsigned char)*c);
-        }
-        text_add(out, "\"");
-    }
+    json_hex(out, "photo", path);
 }
 
 void summary_seconds(const summary_times *times, text *out) {
@@ -64,10 +58,10 @@ void summary_result(const summary *s, text *out) {
     text_add(out, "}");
 }
 
-static void add_model(const diffcut_model *model, text *out) {
+void summary_model(const diffcut_model *model, text *out) {
     diffcut_model_info info;
     diffcut_model_get_info(model, &info);
-    text_add(out, "  \"model\": {\"name\": ");
+    text_add(out, "\"model\": {\"name\": ");
     json_string(out, info.name);
     text_add(out, ", \"family\": ");
     json_string(out, info.family);
@@ -77,7 +71,7 @@ static void add_model(const diffcut_model *model, text *out) {
     json_string(out, info.backend);
     text_add(out, ", \"precision\": ");
     json_string(out, info.precision);
-    text_add(out, "},\n");
+    text_add(out, "}");
 }
 
 static void add_size(const diffcut_settings *settings, text *out) {
@@ -132,12 +126,10 @@ static void add_features(const diffcut_settings *settings, const char *default_h
     text_add(out, "]");
 }
 
-/* The settings in the options' words, so that a run can be repeated from its summary. */
-static void add_settings(const summary *s, text *out) {
-    const diffcut_settings *settings = s->settings;
+void summary_settings(const diffcut_model *model, const diffcut_settings *settings, text *out) {
     diffcut_model_info info;
-    diffcut_model_get_info(s->model, &info);
-    text_add(out, "  \"settings\": {");
+    diffcut_model_get_info(model, &info);
+    text_add(out, "{");
     add_size(settings, out);
     text_add(out, ",\n    ");
     add_features(settings, info.hook, out);
@@ -154,7 +146,7 @@ static void add_settings(const summary *s, text *out) {
     for (uint32_t i = 0; i < settings->dilation_count; i++) {
         text_print(out, "%s%u", i > 0 ? ", " : "", settings->dilations[i]);
     }
-    text_print(out, "], \"median\": %u, \"refine_size\": %u},\n", settings->median, settings->refine_size);
+    text_print(out, "], \"median\": %u, \"refine_size\": %u}", settings->median, settings->refine_size);
 }
 
 static void add_segment(const diffcut_segment_info *segment, double pixels, text *out) {
@@ -178,9 +170,12 @@ void summary_file(const summary *s, text *out) {
     text_add(out, ",\n");
     output_identity(s->base_name, s->bytes, out);
     text_print(out, "  \"width\": %u, \"height\": %u,\n", s->labels->width, s->labels->height);
-    add_model(s->model, out);
-    add_settings(s, out);
-    text_print(out, "  \"grid\": {\"width\": %u, \"height\": %u, \"channels\": %u},\n",
+    text_add(out, "  ");
+    summary_model(s->model, out);
+    text_add(out, ",\n  ");
+    text_add(out, "\"settings\": ");
+    summary_settings(s->model, s->settings, out);
+    text_print(out, ",\n  \"grid\": {\"width\": %u, \"height\": %u, \"channels\": %u},\n",
                diffcut_features_width(s->features), diffcut_features_height(s->features),
                diffcut_features_channels(s->features));
     text_add(out, "  \"seconds\": ");

@@ -44,6 +44,13 @@ void summary_result(const summary *s, text *out);
 /* {"decode": 0.01, ...}, on one line. */
 void summary_seconds(const summary_times *times, text *out);
 
+/* "model": {...}, on one line. */
+void summary_model(const diffcut_model *model, text *out);
+
+/* The settings as an object {...}, in the options' words, so that a run can be repeated from its summary; on several
+ * lines. */
+void summary_settings(const diffcut_model *model, const diffcut_settings *settings, text *out);
+
 /* "photo": "..." with, for a name that is no UTF-8, "photo_hex" holding its bytes. */
 void summary_photo(const char *path, text *out);
 

@@ -144,6 +144,17 @@ void json_string(text *t, const char *value) {
     text_add(t, "\"");
 }
 
+void json_hex(text *t, const char *key, const char *value) {
+    if (json_is_utf8(value)) {
+        return;
+    }
+    text_print(t, ", \"%s_hex\": \"", key);
+    for (const char *c = value; *c != '\0'; c++) {
+        text_print(t, "%02x", (unsigned char)*c);
+    }
+    text_add(t, "\"");
+}
+
 void json_real(text *t, double value, int digits) {
     if (isfinite(value)) {
         text_print(t, "%.*g", digits, value);

@@ -35,6 +35,8 @@ void json_string(text *t, const char *value);
 /* A JSON number with `digits` significant digits; null where there is no such number (NaN, infinity). */
 void json_real(text *t, double value, int digits);
 bool json_is_utf8(const char *value);
+/* Of a value that is no UTF-8, so that json_string loses some of it: , "KEY_hex": "..." with all its bytes. */
+void json_hex(text *t, const char *key, const char *value);
 
 /* Text for HTML and XML, between tags or inside a quoted attribute, harmless for any bytes: markup is escaped, what
  * is not UTF-8 and control characters become U+FFFD. */

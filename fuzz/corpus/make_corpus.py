@@ -1,6 +1,8 @@
 """Makes the fuzzers' first inputs again: one small file of each kind. Needs numpy and Pillow; run in this folder."""
+import io
 import json
 import struct
+import tarfile
 
 import numpy as np
 from PIL import Image
@@ -34,6 +36,17 @@ with open("npy/version2.npy", "wb") as file:
 picture.quantize(7).save("npy/labels.png")
 picture.convert("1").save("npy/bilevel.png")
 Image.fromarray((x * y * 500).astype(np.uint16)).save("npy/labels16.png")
+
+for form in ("USTAR", "GNU", "PAX"):
+    with tarfile.open(f"tar/{form.lower()}.tar", "w", format=getattr(tarfile, form + "_FORMAT")) as archive:
+        for member, data in (("a.png", b"x" * 700), ("d/b.json", b"{}"), ("e" * (60 if form == "USTAR" else 200), b"y")):
+            info = tarfile.TarInfo(member)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        for kind in (tarfile.DIRTYPE, tarfile.SYMTYPE):
+            info = tarfile.TarInfo("other")
+            info.type = kind
+            archive.addfile(info)
 
 
 # Index of shards, a cache's name, and single files of weights: one tensor of each kind of name, all zero.

@@ -71,3 +71,10 @@ diffcut_status diffcut_cache_key_make(const char *fingerprint, const diffcut_set
     }
     return DIFFCUT_OK;
 }
+
+void diffcut_sha256(const void *data, size_t size, char digest[DIFFCUT_FINGERPRINT_SIZE]) {
+    hash h;
+    hash_start(&h, HASH_SHA256);
+    hash_add(&h, data, size);
+    hash_finish(&h, digest);
+}
