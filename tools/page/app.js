@@ -1,0 +1,238 @@
+/*
+ * app.js - where the page begins: what the server is, its samples, and a photo's way in: chosen, dropped, pasted or a
+ * sample; computed by the server with its progress shown; then handed to the controls.
+ */
+import { ask, askJson } from "./api.js";
+import { Controls } from "./controls.js";
+import { computeTree } from "./job.js";
+import { announce, byId, isAbort, showError } from "./page.js";
+import { openPhoto } from "./photo.js";
+
+const STAGES = {
+    decode: "Opening the photo",
+    features: "Looking at the photo",
+    affinity: "Comparing its patches",
+    cut: "Cutting it into regions",
+    assign: "Drawing the regions",
+};
+
+const controls = new Controls();
+let server = null; // GET /v1/info
+let opening = null; // the photo on its way: {abort, blob, name}
+let last = null; // the photo to try again with
+
+/* --------------------------------------------------------------------------------------------- the server */
+
+async function meetServer() {
+    try {
+        server = await askJson("v1/info");
+    } catch (error) {
+        openFailed(error.message, true);
+        return;
+    }
+    openFailed(null);
+    byId("about").textContent = `${server.model.name} · version ${server.version}`;
+    byId("limits").textContent = `JPEG, PNG or WebP${limitsText(server.limits)}. It goes to this server only.`;
+    showSamples(server.samples ?? []);
+}
+
+function limitsText({ body_bytes: bytes, pixels }) {
+    const parts = [bytes ? bytesText(bytes) : "", pixels ? `${Math.floor(pixels / 1e6)} megapixels` : ""].filter(Boolean);
+    return parts.length > 0 ? ` up to ${parts.join(" and ")}` : "";
+}
+
+function bytesText(bytes) {
+    return bytes >= 1 << 20 ? `${Math.floor(bytes / (1 << 20))} MB` : `${Math.ceil(bytes / 1024)} kB`;
+}
+
+async function showSamples(samples) {
+    const list = byId("samples");
+    for (const { name } of samples) {
+        const button = document.createElement("button");
+        const image = document.createElement("img");
+        image.alt = "";
+        button.append(image, name.replace(/\.[^.]+$/, ""));
+        const item = document.createElement("li");
+        item.append(button);
+        list.append(item);
+        fetchSample(name).then((blob) => (image.src = URL.createObjectURL(blob))).catch(() => item.remove());
+        button.addEventListener("click", () => openSample(name));
+    }
+    byId("samples-area").hidden = samples.length === 0;
+}
+
+async function fetchSample(name) {
+    return (await ask(`v1/samples/${encodeURIComponent(name)}`)).blob();
+}
+
+async function openSample(name) {
+    try {
+        await open(await fetchSample(name), name);
+    } catch (error) {
+        openFailed(error.message, true);
+    }
+}
+
+/* --------------------------------------------------------------------------------------------- a photo's way in */
+
+// What keeps a photo from being sent at all, or null.
+function refusal(blob) {
+    const most = server?.limits.body_bytes;
+    if (blob.size === 0) {
+        return "That file is empty.";
+    }
+    if (most && blob.size > most) {
+        return `That file has ${bytesText(blob.size)}; this server takes at most ${bytesText(most)}.`;
+    }
+    return null;
+}
+
+function tooManyPixels(photo) {
+    const most = server?.limits.pixels;
+    return most && photo.width * photo.height > most
+        ? `That photo has ${photo.width} × ${photo.height} pixels; this server takes at most ` +
+          `${Math.floor(most / 1e6)} megapixels.` : null;
+}
+
+async function open(blob, name) {
+    opening?.abort.abort();
+    const abort = new AbortController();
+    opening = { abort };
+    last = { blob, name };
+    openFailed(null);
+    const refused = refusal(blob);
+    if (refused !== null) {
+        openFailed(refused);
+        return;
+    }
+    const photo = await openPhoto(blob, name);
+    if (abort.signal.aborted) {
+        return;
+    }
+    const large = photo === null ? null : tooManyPixels(photo);
+    if (large !== null) {
+        openFailed(large);
+        return;
+    }
+    showComputing(photo);
+    try {
+        const id = await computeTree(blob, {}, abort.signal, showJob);
+        const loaded = await controls.load(id, abort.signal);
+        if (photo === null) {
+            throw new Error("This browser cannot show that photo.");
+        }
+        controls.begin(photo, loaded, server?.model.tau ?? 0.5);
+        leaveComputing();
+        byId("history").hidden = false;
+        byId("tau").focus({ preventScroll: true, focusVisible: false });
+    } catch (error) {
+        if (opening.abort === abort) {
+            backFrom(isAbort(error) ? null : error);
+        }
+    }
+}
+
+function showComputing(photo) {
+    document.body.classList.add("computing");
+    byId("welcome").hidden = true;
+    byId("work").hidden = false;
+    byId("panel").inert = true;
+    byId("progress").hidden = false;
+    byId("layers").hidden = photo === null;
+    byId("progress-stage").textContent = "Sending the photo";
+    byId("progress-bar").removeAttribute("value");
+    if (photo !== null) {
+        controls.preview(photo);
+    }
+    byId("cancel").focus({ preventScroll: true, focusVisible: false });
+    announce("Computing the photo's regions");
+}
+
+function leaveComputing() {
+    document.body.classList.remove("computing");
+    byId("panel").inert = false;
+    byId("progress").hidden = true;
+    byId("layers").hidden = false;
+}
+
+// Cancelled (null) or failed: to the photo before, or to the empty page.
+function backFrom(error) {
+    leaveComputing();
+    if (controls.photo !== null) {
+        controls.restore();
+    } else {
+        byId("work").hidden = true;
+        byId("welcome").hidden = false;
+    }
+    if (error !== null) {
+        openFailed(error.message, ["unreachable", "queue_full", "not_found"].includes(error.code));
+    } else {
+        announce("Cancelled");
+        byId("file").focus({ preventScroll: true, focusVisible: false });
+    }
+}
+
+function showJob(job) {
+    const ahead = job.position ?? 0;
+    const words = job.state === "queued"
+        ? (ahead > 0 ? `Waiting: ${ahead} ${ahead === 1 ? "photo" : "photos"} ahead` : "Waiting its turn")
+        : (STAGES[job.stage] ?? "Computing");
+    if (byId("progress-stage").textContent !== words) {
+        byId("progress-stage").textContent = words;
+        announce(words);
+    }
+    if (job.state === "running" && Number.isFinite(job.fraction)) {
+        byId("progress-bar").value = job.fraction;
+    } else {
+        byId("progress-bar").removeAttribute("value");
+    }
+}
+
+// message: null takes it away. again: whether trying the same once more makes sense.
+function openFailed(message, again = false) {
+    (byId("welcome").hidden ? byId("notice") : byId("drop")).append(byId("open-error"), byId("open-retry"));
+    showError("open-error", message);
+    byId("open-retry").hidden = !again;
+}
+
+/* --------------------------------------------------------------------------------------------- wiring */
+
+function openFirst(files) {
+    const photo = [...files].find((file) => file.type.startsWith("image/")) ?? files[0];
+    if (photo !== undefined) {
+        open(photo, photo.name);
+    }
+}
+
+byId("file").addEventListener("change", (event) => {
+    openFirst(event.target.files);
+    event.target.value = ""; // so that the same file can be chosen again
+});
+byId("cancel").addEventListener("click", () => opening?.abort.abort());
+byId("open-retry").addEventListener("click", () => {
+    if (server === null) {
+        meetServer();
+    } else if (last !== null) {
+        open(last.blob, last.name);
+    }
+});
+
+let depth = 0; // of elements that a dragged file is over
+function dragging(change) {
+    depth = Math.max(0, depth + change);
+    document.body.classList.toggle("dragging", depth > 0);
+}
+const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+addEventListener("dragenter", (event) => hasFiles(event) && dragging(1));
+addEventListener("dragleave", (event) => hasFiles(event) && dragging(-1));
+addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
+addEventListener("drop", (event) => {
+    if (hasFiles(event)) {
+        event.preventDefault();
+        dragging(-depth);
+        openFirst(event.dataTransfer.files);
+    }
+});
+addEventListener("paste", (event) => openFirst(event.clipboardData?.files ?? []));
+
+meetServer();
