@@ -2,8 +2,6 @@
  * api.js - the server's answers, and its refusals in plain words.
  *
  * Every request of the page goes through ask(). A failure is a Failure with a message for people and the server's code.
- * When the server wants a token, it is given in the page's address after the # (which never leaves the browser), and
- * kept for this tab.
  */
 export class Failure extends Error {
     constructor(code, message) {
@@ -12,23 +10,15 @@ export class Failure extends Error {
     }
 }
 
+// Where the server's own words are for programs. The others (what is wrong with a photo, with a value) are passed on.
 const PLAIN_WORDS = {
     unreachable: "The server does not answer. Is “diffcut serve” still running?",
-    unauthorized: "The server asks for its token. Open the address that it printed when it started.",
+    no_token: "The server asks for its token: open its address with ?token= and the token at the end.",
     queue_full: "The server is busy with other photos. Try again in a moment.",
-    not_found: "The server no longer has this photo. Compute it again.",
+    busy: "The server is busy with other photos. Try again in a moment.",
+    no_tree: "The server no longer has this photo: it had to make room. Open the photo again.",
+    no_job: "The server no longer knows of this computation. Open the photo again.",
 };
-
-function readToken() {
-    const match = /[#&]token=([^&]+)/.exec(location.hash);
-    if (match !== null) {
-        sessionStorage.setItem("token", decodeURIComponent(match[1]));
-        history.replaceState(null, "", location.pathname);
-    }
-    return sessionStorage.getItem("token");
-}
-
-const token = readToken();
 
 async function failureOf(response) {
     let error = null;
@@ -37,21 +27,15 @@ async function failureOf(response) {
     } catch {
         // not JSON: the status is all there is
     }
-    const code = error?.code ?? `status_${response.status}`;
-    const byStatus = { 401: "unauthorized", 404: "not_found", 410: "not_found", 429: "queue_full", 503: "queue_full" };
-    const words = PLAIN_WORDS[code] ?? PLAIN_WORDS[byStatus[response.status]];
-    return new Failure(byStatus[response.status] ?? code, words ?? error?.message ?? `The server answered ${response.status}.`);
+    const code = error?.code ?? "status";
+    return new Failure(code, PLAIN_WORDS[code] ?? error?.message ?? `The server answered ${response.status}.`);
 }
 
 // The response of a request that succeeded. path: relative to the page. options: as fetch takes them.
 export async function ask(path, options = {}) {
-    const headers = new Headers(options.headers);
-    if (token !== null) {
-        headers.set("Authorization", `Bearer ${token}`);
-    }
     let response;
     try {
-        response = await fetch(path, { ...options, headers, cache: "no-store" });
+        response = await fetch(path, { ...options, cache: "no-store" });
     } catch (error) {
         if (error.name === "AbortError") {
             throw error;

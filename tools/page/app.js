@@ -8,12 +8,11 @@ import { computeTree } from "./job.js";
 import { announce, byId, isAbort, showError } from "./page.js";
 import { openPhoto } from "./photo.js";
 
+// What is said of a stage, and about which part of the whole is done when it begins and when it ends.
 const STAGES = {
-    decode: "Opening the photo",
-    features: "Looking at the photo",
-    affinity: "Comparing its patches",
-    cut: "Cutting it into regions",
-    assign: "Drawing the regions",
+    features: ["Looking at the photo", 0, 0.8],
+    affinity: ["Comparing its patches", 0.8, 0.9],
+    cut: ["Cutting it into regions", 0.9, 1],
 };
 
 const controls = new Controls();
@@ -32,11 +31,12 @@ async function meetServer() {
     }
     openFailed(null);
     byId("about").textContent = `${server.model.name} · version ${server.version}`;
+    controls.setIterations(server.iterations);
     byId("limits").textContent = `JPEG, PNG or WebP${limitsText(server.limits)}. It goes to this server only.`;
     showSamples(server.samples ?? []);
 }
 
-function limitsText({ body_bytes: bytes, pixels }) {
+function limitsText({ max_body_bytes: bytes, max_pixels: pixels }) {
     const parts = [bytes ? bytesText(bytes) : "", pixels ? `${Math.floor(pixels / 1e6)} megapixels` : ""].filter(Boolean);
     return parts.length > 0 ? ` up to ${parts.join(" and ")}` : "";
 }
@@ -77,7 +77,7 @@ async function openSample(name) {
 
 // What keeps a photo from being sent at all, or null.
 function refusal(blob) {
-    const most = server?.limits.body_bytes;
+    const most = server?.limits.max_body_bytes;
     if (blob.size === 0) {
         return "That file is empty.";
     }
@@ -88,7 +88,7 @@ function refusal(blob) {
 }
 
 function tooManyPixels(photo) {
-    const most = server?.limits.pixels;
+    const most = server?.limits.max_pixels;
     return most && photo.width * photo.height > most
         ? `That photo has ${photo.width} × ${photo.height} pixels; this server takes at most ` +
           `${Math.floor(most / 1e6)} megapixels.` : null;
@@ -165,7 +165,7 @@ function backFrom(error) {
         byId("welcome").hidden = false;
     }
     if (error !== null) {
-        openFailed(error.message, ["unreachable", "queue_full", "not_found"].includes(error.code));
+        openFailed(error.message, ["unreachable", "queue_full", "busy", "no_job"].includes(error.code));
     } else {
         announce("Cancelled");
         byId("file").focus({ preventScroll: true, focusVisible: false });
@@ -173,17 +173,17 @@ function backFrom(error) {
 }
 
 function showJob(job) {
-    const ahead = job.position ?? 0;
     const words = job.state === "queued"
-        ? (ahead > 0 ? `Waiting: ${ahead} ${ahead === 1 ? "photo" : "photos"} ahead` : "Waiting its turn")
-        : (STAGES[job.stage] ?? "Computing");
+        ? (job.position > 1 ? `Waiting: number ${job.position} in line` : "Waiting: next in line")
+        : (STAGES[job.stage]?.[0] ?? "Opening the photo");
     if (byId("progress-stage").textContent !== words) {
         byId("progress-stage").textContent = words;
         announce(words);
     }
-    if (job.state === "running" && Number.isFinite(job.fraction)) {
-        byId("progress-bar").value = job.fraction;
-    } else {
+    if (job.state === "running" && job.stage in STAGES) {
+        const [, begin, end] = STAGES[job.stage];
+        byId("progress-bar").value = begin + (end - begin) * job.fraction;
+    } else if (job.state === "queued") {
         byId("progress-bar").removeAttribute("value");
     }
 }

@@ -9,7 +9,7 @@ import { drawHeat, drawLegend } from "./heat.js";
 import { announce, byId, isAbort, showError } from "./page.js";
 import { SourceMap } from "./paint.js";
 import { Stage } from "./stage.js";
-import { readTree } from "./tree.js";
+import { leavesOfNodes, readTree } from "./tree.js";
 import { View, look, segmentsText, tauText } from "./view.js";
 
 const MAP_SIDE = 1024; // pixels of the maps' longer side: more than the panel leaves on most screens
@@ -47,6 +47,12 @@ export class Controls {
         return this.#editor.photo;
     }
 
+    // The server's own number of passes.
+    setIterations(count) {
+        byId("iterations").value = count;
+        byId("iterations-value").textContent = byId("iterations").value;
+    }
+
     // A photo without its tree yet: on the stage while the server computes.
     preview(photo) {
         this.#stopAll();
@@ -67,8 +73,9 @@ export class Controls {
     // The tree of a photo, with its map of leaves.
     async load(id, signal) {
         const tree = readTree(await askJson(`v1/trees/${id}`, { signal }));
-        const width = mapWidth(tree);
-        return { tree, leaves: new SourceMap(await askMap16(`v1/trees/${id}/leaves${query({ width })}`, { signal })) };
+        const width = mapSide(tree);
+        const map = await askMap16(`v1/trees/${id}/leaves${query({ width })}`, { signal });
+        return { tree, leaves: new SourceMap({ ...map, data: leavesOfNodes(tree, map.data) }) };
     }
 
     begin(photo, { tree, leaves }, tau) {
@@ -97,7 +104,7 @@ export class Controls {
         byId("alpha-value").textContent = tree.alpha;
         byId("min-tokens").value = Math.max(1, tree.minTokens);
         this.#view.draw();
-        const wanted = { tree, tau, ...refinement(), width: mapWidth(tree) };
+        const wanted = { tree, tau, ...refinement(), width: mapSide(tree) };
         if (JSON.stringify({ ...wanted, tree: tree.id }) === this.#wanted) {
             return;
         }
@@ -391,8 +398,7 @@ function heatOpacity() {
     return String(Math.max(0.25, Math.min(1, look.opacity + 0.25)));
 }
 
-// The width of a map whose longer side is MAP_SIDE, or the photo's own where that is less.
-function mapWidth({ width, height }) {
-    const scale = Math.min(1, MAP_SIDE / Math.max(width, height));
-    return Math.max(1, Math.round(width * scale));
+// The server's "width" is the longer side.
+function mapSide({ width, height }) {
+    return Math.min(MAP_SIDE, Math.max(width, height));
 }

@@ -15,22 +15,26 @@ export const KINDS = { labels: "labels.png", overlay: "overlay.png", coco: "coco
 export async function makeFile(kind, work, signal) {
     const base = `v1/trees/${work.tree.id}`;
     const labels = await askMap16(`${base}/labels${query({ ...work.exact, format: "raw16" })}`, { signal });
-    const leaves = isMixed(work.segments)
-        ? await askMap16(`${base}/leaves${query({ width: labels.width })}`, { signal }) : null;
+    const leaves = isMixed(work.segments) ? (await askMap16(leavesPath(base, work.tree), { signal })).data : null;
     const order = {
         kind,
         photo: work.photo.blob,
         name: work.photo.name,
         labels,
-        leaves: leaves?.data ?? null,
+        leaves,
         cut: work.cut,
         segments: work.segments,
         opacity: work.look.opacity,
         boundaries: work.look.boundaries,
         selected: [...work.selected],
     };
-    const blob = await runWorker(order, [labels.data.buffer, ...(leaves ? [leaves.data.buffer] : [])], signal);
+    const blob = await runWorker(order, [labels.data.buffer, ...(leaves ? [leaves.buffer] : [])], signal);
     return { name: `${stem(work.photo.name)}.${KINDS[kind]}`, blob };
+}
+
+// The leaves are the labels at max_tau, before refinement; the map of leaves itself is not to be had at full size.
+function leavesPath(base, tree) {
+    return `${base}/labels${query({ tau: tree.maxTau, refine: 0, format: "raw16" })}`;
 }
 
 function runWorker(order, transfer, signal) {

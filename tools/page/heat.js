@@ -24,12 +24,13 @@ export function heatColors() {
     return table;
 }
 
-// Draws the values (0 .. 255) over the whole canvas.
+// Draws the values (0 .. 255, for similarities of -1 .. 1) over the whole canvas, the least of them darkest.
 export function drawHeat(canvas, { width, height, data }) {
     const colors = heatColors();
+    const least = data.reduce((low, value) => Math.min(low, value), 254);
     const image = new ImageData(width, height);
     for (let i = 0; i < data.length; i++) {
-        image.data.set(colors[data[i]], i * 4);
+        image.data.set(colors[Math.round(((data[i] - least) / (255 - least)) * 255)], i * 4);
         image.data[i * 4 + 3] = 255;
     }
     const small = new OffscreenCanvas(width, height);

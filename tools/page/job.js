@@ -1,8 +1,8 @@
 /*
  * job.js - a photo on its way through the server: handed in, watched, cancelled.
  *
- * Progress comes as server-sent events, read from a fetch rather than an EventSource so that it carries the token and
- * can be aborted; where that stream ends early, the job is asked for twice a second.
+ * Progress comes as server-sent events, read from a fetch rather than an EventSource so that it says why it
+ * fails and can be aborted; where that stream ends early, the job is asked for twice a second.
  */
 import { Failure, ask, askJson, query } from "./api.js";
 
@@ -59,7 +59,7 @@ export async function computeTree(blob, settings, signal, report) {
         method: "POST",
         body: blob,
         signal,
-        headers: { "Content-Type": blob.type || "application/octet-stream" },
+        headers: { "Content-Type": "application/octet-stream" }, // the server tells the kind from the content
     });
     const cancel = () => ask(`v1/jobs/${id}`, { method: "DELETE" }).catch(() => {}); // gone is as good
     signal.addEventListener("abort", cancel, { once: true });

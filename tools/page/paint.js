@@ -9,6 +9,8 @@ import { paletteOf } from "./palette.js";
 
 const LINE = rgba(255, 255, 255, 235);
 const LINE_SHADE = rgba(10, 14, 20, 90);
+const OUTLINE = rgba(255, 255, 255, 255);
+const OUTLINE_SHADE = rgba(10, 14, 20, 255);
 
 function rgba(red, green, blue, alpha) {
     return ((alpha << 24) | (blue << 16) | (green << 8) | red) >>> 0;
@@ -105,10 +107,10 @@ function drawLines(map, segmentOf, look, pixels) {
     }
 }
 
-// A thick double line around what is chosen.
+// A double line around what is chosen.
 function drawOutline(map, segmentOf, selected, pixels) {
     const { data, width, height } = map;
-    const reach = Math.max(1, Math.round(Math.max(width, height) / 400));
+    const reach = Math.floor(Math.max(width, height) / 700);
     const ends = [];
     for (const [positions, step] of [[map.right, 1], [map.below, width]]) {
         for (let k = 0; k < positions.length; k++) {
@@ -118,18 +120,18 @@ function drawOutline(map, segmentOf, selected, pixels) {
             }
         }
     }
-    for (const [grow, color] of [[reach + 1, rgba(10, 14, 20, 255)], [reach, rgba(255, 255, 255, 255)]]) {
+    for (const [before, after, color] of [[1, reach + 1, OUTLINE_SHADE], [0, reach, OUTLINE]]) {
         for (const i of ends) {
-            fillSquare(pixels, width, height, i, grow, color);
+            fillSquare(pixels, width, height, i, before, after, color);
         }
     }
 }
 
-function fillSquare(pixels, width, height, center, reach, color) {
+function fillSquare(pixels, width, height, center, before, after, color) {
     const cx = center % width;
     const cy = (center - cx) / width;
-    const left = Math.max(0, cx - reach + 1), right = Math.min(width - 1, cx + reach);
-    const top = Math.max(0, cy - reach + 1), bottom = Math.min(height - 1, cy + reach);
+    const left = Math.max(0, cx - before), right = Math.min(width - 1, cx + after);
+    const top = Math.max(0, cy - before), bottom = Math.min(height - 1, cy + after);
     for (let y = top; y <= bottom; y++) {
         pixels.fill(color, y * width + left, y * width + right + 1);
     }

@@ -5,7 +5,7 @@
  * here without asking the server. Labels are numbered as the library numbers them.
  */
 
-// From the document of GET /v1/trees/{id}. Leaf k of the leaf map is the k-th of the order, label k at max_tau.
+// From the document of GET /v1/trees/{id}. Its order lists the leaves by their label at max_tau; leaf k is the k-th.
 export function readTree(answer) {
     const count = answer.nodes.length;
     const tree = {
@@ -60,6 +60,13 @@ export function cutTree(tree, tau) {
         return labelOfNode[node];
     });
     return { count, labelOfLeaf };
+}
+
+// The server's map of leaves has their nodes, as 16-bit numbers; here they become 0, 1, ... in the tree's order.
+export function leavesOfNodes(tree, nodes) {
+    const leafOfNode = new Uint16Array(tree.cost.length);
+    tree.leafNode.forEach((node, leaf) => (leafOfNode[node] = leaf));
+    return nodes.map((node) => leafOfNode[node]);
 }
 
 // The label of every token of the feature grid, as diffcut_tree_cut gives it.
