@@ -86,7 +86,7 @@ def the_cross_names_and_chooses_and_finds_what_is_similar(page):
 
 
 def everything_has_a_name_and_a_role(page):
-    equal("heading", page.name_and_role("#welcome-title"), ["Cut a photo into its regions", "heading"])
+    equal("heading", page.name_and_role("#welcome-title"), ("Cut a photo into its regions", "heading"))
     page.open_sample("chelsea")
     page.click("#fine summary")
     for selector, name, role in [

@@ -18,7 +18,7 @@ const STAGES = {
 const controls = new Controls();
 let server = null; // GET /v1/info
 let opening = null; // the photo on its way: {abort, blob, name}
-let last = null; // the photo to try again with
+let again = null; // what "Try again" does
 
 /* --------------------------------------------------------------------------------------------- the server */
 
@@ -26,7 +26,7 @@ async function meetServer() {
     try {
         server = await askJson("v1/info");
     } catch (error) {
-        openFailed(error.message, true);
+        openFailed(error.message, meetServer);
         return;
     }
     openFailed(null);
@@ -69,7 +69,7 @@ async function openSample(name) {
     try {
         await open(await fetchSample(name), name);
     } catch (error) {
-        openFailed(error.message, true);
+        openFailed(error.message, () => openSample(name));
     }
 }
 
@@ -98,7 +98,6 @@ async function open(blob, name) {
     opening?.abort.abort();
     const abort = new AbortController();
     opening = { abort };
-    last = { blob, name };
     openFailed(null);
     const refused = refusal(blob);
     if (refused !== null) {
@@ -127,7 +126,7 @@ async function open(blob, name) {
         byId("tau").focus({ preventScroll: true, focusVisible: false });
     } catch (error) {
         if (opening.abort === abort) {
-            backFrom(isAbort(error) ? null : error);
+            backFrom(isAbort(error) ? null : error, () => open(blob, name));
         }
     }
 }
@@ -155,8 +154,8 @@ function leaveComputing() {
     byId("layers").hidden = false;
 }
 
-// Cancelled (null) or failed: to the photo before, or to the empty page.
-function backFrom(error) {
+// Cancelled (null) or failed: to the photo before, or to the empty page. retry: for what may pass.
+function backFrom(error, retry) {
     leaveComputing();
     if (controls.photo !== null) {
         controls.restore();
@@ -165,7 +164,8 @@ function backFrom(error) {
         byId("welcome").hidden = false;
     }
     if (error !== null) {
-        openFailed(error.message, ["unreachable", "queue_full", "busy", "no_job"].includes(error.code));
+        const passing = ["unreachable", "queue_full", "busy", "no_job", "out_of_memory"].includes(error.code);
+        openFailed(error.message, passing ? retry : null);
     } else {
         announce("Cancelled");
         byId("file").focus({ preventScroll: true, focusVisible: false });
@@ -188,11 +188,12 @@ function showJob(job) {
     }
 }
 
-// message: null takes it away. again: whether trying the same once more makes sense.
-function openFailed(message, again = false) {
+// message: null takes it away. retry: what trying again does, null where that makes no sense.
+function openFailed(message, retry = null) {
+    again = retry;
     (byId("welcome").hidden ? byId("notice") : byId("drop")).append(byId("open-error"), byId("open-retry"));
     showError("open-error", message);
-    byId("open-retry").hidden = !again;
+    byId("open-retry").hidden = retry === null;
 }
 
 /* --------------------------------------------------------------------------------------------- wiring */
@@ -209,13 +210,7 @@ byId("file").addEventListener("change", (event) => {
     event.target.value = ""; // so that the same file can be chosen again
 });
 byId("cancel").addEventListener("click", () => opening?.abort.abort());
-byId("open-retry").addEventListener("click", () => {
-    if (server === null) {
-        meetServer();
-    } else if (last !== null) {
-        open(last.blob, last.name);
-    }
-});
+byId("open-retry").addEventListener("click", () => again?.());
 
 let depth = 0; // of elements that a dragged file is over
 function dragging(change) {
