@@ -40,3 +40,14 @@ if(DIFFCUT_CURL)
     message(STATUS "libcurl's header was not found: models cannot be pulled (Debian: libcurl4-openssl-dev)")
   endif()
 endif()
+
+# libmicrohttpd, behind tools/serve/mhd.c: its header only, as with libcurl. Without it `diffcut serve` says what to
+# install.
+if(DIFFCUT_SERVE)
+  pkg_check_modules(MHD libmicrohttpd>=0.9.75)
+  if(MHD_FOUND)
+    set(DIFFCUT_HAVE_MHD ON)
+  else()
+    message(STATUS "libmicrohttpd's header was not found: no server (Debian: libmicrohttpd-dev)")
+  endif()
+endif()

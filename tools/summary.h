@@ -44,6 +44,9 @@ void summary_result(const summary *s, text *out);
 /* {"decode": 0.01, ...}, on one line. */
 void summary_seconds(const summary_times *times, text *out);
 
+/* "label": 0, "area": 1234, ... of a map of so many pixels, on one line. */
+void summary_segment(const diffcut_segment_info *segment, double pixels, text *out);
+
 /* "photo": "..." with, for a name that is no UTF-8, "photo_hex" holding its bytes. */
 void summary_photo(const char *path, text *out);
 
