@@ -16,7 +16,7 @@ ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the standard's name of an ele
 KEYS = {"Tab": "\ue004", "Enter": "\ue007", "Shift": "\ue008", "Control": "\ue009", "Escape": "\ue00c",
         "PageUp": "\ue00e", "PageDown": "\ue00f", "End": "\ue010", "Home": "\ue011", "Left": "\ue012", "Up": "\ue013",
         "Right": "\ue014", "Down": "\ue015", "Space": " "}
-WAIT = 60  # seconds at most for something to come about; a busy machine is slow, and nothing else depends on it
+WAIT = 300  # seconds at most for something to come about; a busy machine is slow, and nothing else depends on it
 
 
 class BrowserError(Exception):
