@@ -169,6 +169,7 @@ def true(what, condition):
 
 def main(*tests, server_options=(), **options):
     """Runs test(page) one after the other, each on the page loaded anew; the exit status says whether all held."""
+    sys.stdout.reconfigure(line_buffering=True)
     if browser.find_programs() is None:
         skip("chromium and chromium-driver are not installed")
     server = Server(*server_options)

@@ -41,8 +41,9 @@ function limitsText({ max_body_bytes: bytes, max_pixels: pixels }) {
     return parts.length > 0 ? ` up to ${parts.join(" and ")}` : "";
 }
 
-function bytesText(bytes) {
-    return bytes >= 1 << 20 ? `${Math.floor(bytes / (1 << 20))} MB` : `${Math.ceil(bytes / 1024)} kB`;
+// Limits are rounded down, what is above one is rounded up.
+function bytesText(bytes, round = Math.floor) {
+    return bytes >= 1 << 20 ? `${round(bytes / (1 << 20))} MB` : `${round(bytes / 1024)} kB`;
 }
 
 async function showSamples(samples) {
@@ -82,7 +83,7 @@ function refusal(blob) {
         return "That file is empty.";
     }
     if (most && blob.size > most) {
-        return `That file has ${bytesText(blob.size)}; this server takes at most ${bytesText(most)}.`;
+        return `That file has ${bytesText(blob.size, Math.ceil)}; this server takes at most ${bytesText(most)}.`;
     }
     return null;
 }
