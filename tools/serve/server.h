@@ -61,7 +61,8 @@ typedef struct server {
     guard guard;
     trees trees;
     jobs jobs;
-    int listener, wake, signals; /* descriptors, -1 for none */
+    int listener, wake; /* descriptors, -1 for none */
+    int signals;        /* how many were seen */
     client *clients;
     size_t client_count;
     uint64_t body_bytes;     /* of photos that are being received */
