@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "console.h"
@@ -130,6 +131,19 @@ void server_cut_off(server *s, client *c, const problem *why) {
     text_free(&head);
 }
 
+/* A client that has closed its side before its request was complete will never complete it. Looked at twice, between
+ * which the daemon has read what there was. */
+static void check_half_closed(client *c) {
+    struct pollfd closed = {.fd = c->socket, .events = POLLRDHUP};
+    int unread = 0;
+    const bool waits = !c->closed && (c->phase == CLIENT_IDLE || c->phase == CLIENT_BODY);
+    if (!waits || poll(&closed, 1, 0) <= 0 || ioctl(c->socket, FIONREAD, &unread) != 0 || unread > 0) {
+        c->half_seen = 0;
+    } else if (++c->half_seen >= 2) {
+        server_end_client(c);
+    }
+}
+
 static void check_time(server *s, client *c, double now) {
     const double spent = now - c->since;
     double allowed = s->limits.timeout;
@@ -248,6 +262,7 @@ static void look(server *s) {
     s->looked = now;
     for (client *c = s->clients; c != NULL; c = c->next) {
         check_time(s, c, now);
+        check_half_closed(c);
     }
     request_look_for_gone(s);
     request_resume_finished(s);

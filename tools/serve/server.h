@@ -39,7 +39,9 @@ typedef struct client {
     double since;
     uint64_t bytes;    /* of the body that came, of the answer to send */
     uint64_t requests; /* answered */
-    bool closed;       /* by us; the daemon will notice */
+    uint64_t left_over; /* bytes that came after a refusal */
+    unsigned half_seen; /* how often in turn it was found to have closed its side */
+    bool closed;        /* by us; the daemon will notice */
 } client;
 
 /* For /metrics; the jobs have sums of their own. */
