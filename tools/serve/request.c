@@ -16,6 +16,8 @@
 #define BODIES_AT_ONCE 8
 /* Of a body where none is expected. */
 #define MOST_IDLE_BODY 65536
+/* That is still read after a refusal, so that a client which sends on finds it, rather than a reset. */
+#define MOST_LEFT_OVER ((uint64_t)1 << 20)
 
 const char *request_header(const request *r, const char *name) {
     return r->server->mhd.lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
@@ -235,8 +237,10 @@ static bool find_route(request *r, const char *path, const char *method, problem
             r->route = &routes[i];
             return true;
         }
-        const size_t used = strlen(r->allow);
-        (void)snprintf(r->allow + used, sizeof r->allow - used, "%s%s", used > 0 ? ", " : "", routes[i].method);
+        if (strstr(r->allow, routes[i].method) == NULL) {
+            const size_t used = strlen(r->allow);
+            (void)snprintf(r->allow + used, sizeof r->allow - used, "%s%s", used > 0 ? ", " : "", routes[i].method);
+        }
     }
     if (r->allow[0] == '\0') {
         return problem_set(out, 404, "not_found", NULL, "there is nothing under this address");
@@ -340,6 +344,7 @@ static void take_body(request *r, const char *data, size_t size) {
     s->totals.bytes_in += size;
     r->client->bytes += size;
     if (r->answered || r->client->closed) {
+        r->client->left_over += size;
         return;
     }
     if (!r->route->photo) {
@@ -412,7 +417,9 @@ enum MHD_Result request_handle(void *user, struct MHD_Connection *connection, co
     if (*size > 0) {
         take_body(r, data, *size);
         *size = 0;
-    } else if (r->answered) {
+        return r->client->left_over > MOST_LEFT_OVER ? MHD_NO : MHD_YES;
+    }
+    if (r->answered) {
         return r->client->closed ? MHD_NO : MHD_YES;
     } else if (r->job != NULL) {
         answer_from_job(r);

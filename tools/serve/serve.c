@@ -124,7 +124,7 @@ static void fill_server(server *s, const serve_options *o) {
         .keep = o->keep,
         .max_connections = o->max_connections,
     };
-    s->listener = s->wake = s->signals = -1;
+    s->listener = s->wake = -1;
     s->guard.token = o->token;
     s->guard.host_count = o->hosts.count;
     memcpy(s->guard.hosts, o->hosts.names, o->hosts.count * sizeof *o->hosts.names);

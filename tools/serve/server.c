@@ -4,15 +4,15 @@
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "console.h"
+#include "interrupt.h"
 #include "progress.h"
 #include "request.h"
 
@@ -131,6 +131,19 @@ void server_cut_off(server *s, client *c, const problem *why) {
     text_free(&head);
 }
 
+/* A client that has closed its side before its request was complete will never complete it. Looked at twice, between
+ * which the daemon has read what there was. */
+static void check_half_closed(client *c) {
+    struct pollfd closed = {.fd = c->socket, .events = POLLRDHUP};
+    int unread = 0;
+    const bool waits = !c->closed && (c->phase == CLIENT_IDLE || c->phase == CLIENT_BODY);
+    if (!waits || poll(&closed, 1, 0) <= 0 || ioctl(c->socket, FIONREAD, &unread) != 0 || unread > 0) {
+        c->half_seen = 0;
+    } else if (++c->half_seen >= 2) {
+        server_end_client(c);
+    }
+}
+
 static void check_time(server *s, client *c, double now) {
     const double spent = now - c->since;
     double allowed = s->limits.timeout;
@@ -167,25 +180,14 @@ static void on_message(void *user, const char *format, va_list args) {
     text_free(&line);
 }
 
-static bool open_signals(server *s) {
-    sigset_t set;
-    struct sigaction inherited;
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGTERM);
-    if (sigaction(SIGINT, NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN) {
-        (void)sigaddset(&set, SIGINT); /* a script's background job stays deaf to the terminal's Ctrl-C */
-    }
-    s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return s->signals >= 0 && pthread_sigmask(SIG_BLOCK, &set, NULL) == 0; /* for all threads: before the first one */
-}
-
 bool server_open(server *s, const jobs_settings *settings, diffcut_diagnostics *diagnostics) {
     s->started = progress_clock();
     s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (s->wake < 0 || !open_signals(s)) {
-        (void)snprintf(diagnostics->message, sizeof diagnostics->message, "no descriptors: %s", strerror(errno));
+    if (s->wake < 0) {
+        (void)snprintf(diagnostics->message, sizeof diagnostics->message, "no eventfd: %s", strerror(errno));
         return false;
     }
+    interrupt_wake(s->wake);
     trees_open(&s->trees, s->limits.memory, s->limits.keep);
     jobs_settings mine = *settings;
     mine.store = &s->trees;
@@ -208,6 +210,7 @@ bool server_open(server *s, const jobs_settings *settings, diffcut_diagnostics *
 }
 
 void server_close(server *s) {
+    interrupt_wake(-1);
     if (s->daemon != NULL) {
         jobs_end(&s->jobs, true);
         request_resume_all(s);
@@ -215,7 +218,7 @@ void server_close(server *s) {
         jobs_close(&s->jobs);
         trees_close(&s->trees);
     }
-    const int descriptors[] = {s->listener, s->wake, s->signals};
+    const int descriptors[] = {s->listener, s->wake};
     for (size_t i = 0; i < sizeof descriptors / sizeof *descriptors; i++) {
         if (descriptors[i] >= 0) {
             (void)close(descriptors[i]);
@@ -226,17 +229,19 @@ void server_close(server *s) {
 /* ------------------------------------------------------------------------------------------------- the loop */
 
 /* The first signal lets what runs be finished, the second one cancels it. */
-static void on_signal(server *s) {
-    struct signalfd_siginfo info;
-    while (read(s->signals, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (!s->stopping) {
-            (void)s->mhd.quiesce_daemon(s->daemon);
-            (void)close(s->listener);
-            s->listener = -1;
-        }
-        jobs_end(&s->jobs, s->stopping);
-        s->stopping = true;
+static void look_for_signals(server *s) {
+    const int times = interrupt_times();
+    if (times == s->signals) {
+        return;
     }
+    if (!s->stopping) {
+        (void)s->mhd.quiesce_daemon(s->daemon);
+        (void)close(s->listener);
+        s->listener = -1;
+    }
+    jobs_end(&s->jobs, times > 1);
+    s->stopping = true;
+    s->signals = times;
 }
 
 /* Whether a connection waits for something that will still come. */
@@ -257,6 +262,7 @@ static void look(server *s) {
     s->looked = now;
     for (client *c = s->clients; c != NULL; c = c->next) {
         check_time(s, c, now);
+        check_half_closed(c);
     }
     request_look_for_gone(s);
     request_resume_finished(s);
@@ -276,7 +282,7 @@ static int wait_milliseconds(const server *s) {
 void server_run(server *s) {
     const int epoll = s->mhd.get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
     while (!s->ended) {
-        struct pollfd ready[] = {{epoll, POLLIN, 0}, {s->wake, POLLIN, 0}, {s->signals, POLLIN, 0}};
+        struct pollfd ready[] = {{epoll, POLLIN, 0}, {s->wake, POLLIN, 0}};
         if (poll(ready, sizeof ready / sizeof *ready, wait_milliseconds(s)) < 0 && errno != EINTR) {
             return;
         }
@@ -284,7 +290,7 @@ void server_run(server *s) {
         if (read(s->wake, &finished, sizeof finished) > 0) {
             request_resume_finished(s);
         }
-        on_signal(s);
+        look_for_signals(s);
         look(s);
         (void)s->mhd.run(s->daemon);
         s->ended = s->stopping && jobs_running(&s->jobs) == 0 && !is_busy(s);

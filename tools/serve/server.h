@@ -39,7 +39,9 @@ typedef struct client {
     double since;
     uint64_t bytes;    /* of the body that came, of the answer to send */
     uint64_t requests; /* answered */
-    bool closed;       /* by us; the daemon will notice */
+    uint64_t left_over; /* bytes that came after a refusal */
+    unsigned half_seen; /* how often in turn it was found to have closed its side */
+    bool closed;        /* by us; the daemon will notice */
 } client;
 
 /* For /metrics; the jobs have sums of their own. */
@@ -61,7 +63,8 @@ typedef struct server {
     guard guard;
     trees trees;
     jobs jobs;
-    int listener, wake, signals; /* descriptors, -1 for none */
+    int listener, wake; /* descriptors, -1 for none */
+    int signals;        /* how many were seen */
     client *clients;
     size_t client_count;
     uint64_t body_bytes;     /* of photos that are being received */
