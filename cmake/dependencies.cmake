@@ -51,3 +51,14 @@ if(DIFFCUT_MPI)
     message(STATUS "MPI was not found: no diffcut-mpi (Debian: libopenmpi-dev, openmpi-bin)")
   endif()
 endif()
+
+# libmicrohttpd, behind tools/serve/mhd.c: its header only, as with libcurl. Without it `diffcut serve` says what to
+# install.
+if(DIFFCUT_SERVE)
+  pkg_check_modules(MHD libmicrohttpd>=0.9.75)
+  if(MHD_FOUND)
+    set(DIFFCUT_HAVE_MHD ON)
+  else()
+    message(STATUS "libmicrohttpd's header was not found: no server (Debian: libmicrohttpd-dev)")
+  endif()
+endif()

@@ -20,5 +20,6 @@ extern const command command_eval_merge;
 extern const command command_eval;
 extern const command command_bench;
 extern const command command_similarity;
+extern const command command_serve;
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "interrupt.h"
 
-static int open_model(engine *e, const settings_options *settings, const console *says) {
+int engine_model(engine *e, const settings_options *settings, const console *says) {
     diffcut_diagnostics diagnostics;
     const diffcut_status status = diffcut_model_open(settings->model, &settings->opening, &e->model, &diagnostics);
     if (status != DIFFCUT_OK) {
@@ -36,7 +36,7 @@ int engine_parse_model(const command *self, int argc, char **argv, engine_target
 }
 
 int engine_open(engine *e, const command *self, int argc, char **argv, engine_target target, console *says) {
-    int status = open_model(e, target.settings, says);
+    int status = engine_model(e, target.settings, says);
     if (status >= 0) {
         return status;
     }

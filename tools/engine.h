@@ -1,7 +1,7 @@
 /*
  * engine.h - a model, a session and the settings of a command, opened together.
  *
- * Called by segment, features and bench (with a model), cut and refine (without).
+ * Called by segment, features, serve and bench (with a model), cut and refine (without).
  */
 #ifndef DIFFCUT_TOOLS_ENGINE_H
 #define DIFFCUT_TOOLS_ENGINE_H
@@ -28,6 +28,9 @@ int engine_open(engine *e, const command *self, int argc, char **argv, engine_ta
 
 /* engine_parse of a line whose one argument, if there is one, is a model's path: it goes into the settings. */
 int engine_parse_model(const command *self, int argc, char **argv, engine_target target);
+
+/* Opens the model alone, for a command whose line has nothing that depends on it. Returns as above. */
+int engine_model(engine *e, const settings_options *settings, const console *says);
 
 /* Opens the session; callbacks may be NULL. Returns as above. */
 int engine_start(engine *e, const settings_options *settings, const diffcut_session_settings *callbacks,

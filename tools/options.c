@@ -180,7 +180,7 @@ static bool store_choice(const option *row, const char *argument, char *target, 
     return true;
 }
 
-static bool store(const option *row, const char *argument, char *target, text *error) {
+bool options_store(const option *row, const char *argument, void *target, text *error) {
     switch (row->kind) {
     case OPTION_SET:
     case OPTION_CLEAR: {
@@ -236,7 +236,7 @@ static bool take(line *l, const option *row, size_t base, const char *shown, con
         argument = l->argv[l->at++];
     }
     text error = {0};
-    const bool good = store(row, argument, l->target + base + row->offset, &error);
+    const bool good = options_store(row, argument, l->target + base + row->offset, &error);
     if (!good) {
         (void)options_mistake(l->self, "%s: %s", shown, text_string(&error));
     }

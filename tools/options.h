@@ -74,6 +74,10 @@ typedef enum options_result { OPTIONS_PARSED, OPTIONS_HELPED, OPTIONS_WRONG } op
  * rest may be NULL: commands read their line twice, once to find mistakes and the model, once over its defaults. */
 options_result options_parse(const command *self, int argc, char **argv, void *target, arguments *rest);
 
+/* Reads the argument of one row into target, which is the value's own place (the base and offset are added); on failure
+ * leaves what is wrong in error. */
+bool options_store(const option *row, const char *argument, void *target, text *error);
+
 /* Reports a mistake in the line ("diffcut segment: ...", then where help is) and returns EXIT_USAGE. */
 __attribute__((format(printf, 2, 3))) int options_mistake(const command *self, const char *format, ...);
 

@@ -2,6 +2,7 @@
 #include "settings.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "values.h"
@@ -261,11 +262,11 @@ void settings_begin(settings_options *options, const diffcut_model *model) {
 }
 
 /* --square takes its side from --size N, in either order. */
-static int resolve_size(settings_options *options, const command *self) {
+static bool resolve_size(settings_options *options) {
     diffcut_settings *values = &options->values;
     const settings_size *size = &options->size;
     if (options->square && size->given && size->mode != DIFFCUT_SIZE_LONG_SIDE) {
-        return options_mistake(self, "--square needs one number as --size");
+        return false;
     }
     if (size->given) {
         values->size_mode = size->mode;
@@ -279,13 +280,13 @@ static int resolve_size(settings_options *options, const command *self) {
     if (options->square) {
         values->size_mode = DIFFCUT_SIZE_SQUARE;
     }
-    return EXIT_DONE;
+    return true;
 }
 
-int settings_end(settings_options *options, const command *self) {
-    const int result = resolve_size(options, self);
-    if (result != EXIT_DONE) {
-        return result;
+bool settings_resolve(settings_options *options, diffcut_diagnostics *diagnostics) {
+    if (!resolve_size(options)) {
+        (void)snprintf(diagnostics->message, sizeof diagnostics->message, "--square needs one number as --size");
+        return false;
     }
     if (options->taus.count == 0) {
         options->taus.values[0] = options->values.tau;
@@ -297,11 +298,12 @@ int settings_end(settings_options *options, const command *self) {
             options->values.tau = options->taus.values[i];
         }
     }
+    return diffcut_settings_check(&options->values, diagnostics) == DIFFCUT_OK;
+}
+
+int settings_end(settings_options *options, const command *self) {
     diffcut_diagnostics diagnostics;
-    if (diffcut_settings_check(&options->values, &diagnostics) != DIFFCUT_OK) {
-        return options_mistake(self, "%s", diagnostics.message);
-    }
-    return EXIT_DONE;
+    return settings_resolve(options, &diagnostics) ? EXIT_DONE : options_mistake(self, "%s", diagnostics.message);
 }
 
 diffcut_decode_limits settings_limits(const settings_options *options) {

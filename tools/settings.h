@@ -52,8 +52,9 @@ extern const option settings_refinement_rows[]; /* --iterations, --dilations, --
 /* Every default; model may be NULL. Keeps nothing of an earlier parse but, with a model, how it was opened. */
 void settings_begin(settings_options *options, const diffcut_model *model);
 
-/* After the parse: puts size, square and tau into the values (tau: the largest) and checks them. Reports through
- * options_mistake and returns EXIT_USAGE, else EXIT_DONE. */
+/* After the parse: puts size, square and tau into the values (tau: the largest) and checks them. */
+bool settings_resolve(settings_options *options, diffcut_diagnostics *diagnostics);
+/* The same for a command's line: reports through options_mistake and returns EXIT_USAGE, else EXIT_DONE. */
 int settings_end(settings_options *options, const command *self);
 
 diffcut_decode_limits settings_limits(const settings_options *options);

@@ -149,10 +149,10 @@ void summary_settings(const diffcut_model *model, const diffcut_settings *settin
     text_print(out, "], \"median\": %u, \"refine_size\": %u}", settings->median, settings->refine_size);
 }
 
-static void add_segment(const diffcut_segment_info *segment, double pixels, text *out) {
+void summary_segment(const diffcut_segment_info *segment, double pixels, text *out) {
     uint8_t color[3];
     diffcut_color(segment->label, color);
-    text_print(out, "    {\"label\": %u, \"area\": %llu, \"share\": ", segment->label,
+    text_print(out, "\"label\": %u, \"area\": %llu, \"share\": ", segment->label,
                (unsigned long long)segment->area);
     json_real(out, (double)segment->area / pixels, 6);
     text_print(out, ", \"box\": [%u, %u, %u, %u], \"mean_rgb\": [", segment->x, segment->y, segment->width,
@@ -161,7 +161,7 @@ static void add_segment(const diffcut_segment_info *segment, double pixels, text
         text_add(out, channel > 0 ? ", " : "");
         json_real(out, (double)segment->mean_rgb[channel], 5);
     }
-    text_print(out, "], \"color\": [%u, %u, %u]}", color[0], color[1], color[2]);
+    text_print(out, "], \"color\": [%u, %u, %u]", color[0], color[1], color[2]);
 }
 
 void summary_file(const summary *s, text *out) {
@@ -190,8 +190,9 @@ void summary_file(const summary *s, text *out) {
     const char *separator = "\n";
     for (uint32_t i = 0; i < s->labels->count; i++) {
         if (s->segments[i].area > 0) {
-            text_add(out, separator);
-            add_segment(&s->segments[i], (double)s->labels->width * s->labels->height, out);
+            text_print(out, "%s    {", separator);
+            summary_segment(&s->segments[i], (double)s->labels->width * s->labels->height, out);
+            text_add(out, "}");
             separator = ",\n";
         }
     }

@@ -51,6 +51,9 @@ void summary_model(const diffcut_model *model, text *out);
  * lines. */
 void summary_settings(const diffcut_model *model, const diffcut_settings *settings, text *out);
 
+/* "label": 0, "area": 1234, ... of a map of so many pixels, on one line. */
+void summary_segment(const diffcut_segment_info *segment, double pixels, text *out);
+
 /* "photo": "..." with, for a name that is no UTF-8, "photo_hex" holding its bytes. */
 void summary_photo(const char *path, text *out);
 
