@@ -698,5 +698,6 @@ DIFFCUT_API diffcut_status diffcut_segment(diffcut_session *session, const diffc
 #endif
 
 #include "eval.h"
+#include "vocabulary.h"
 
 #endif /* DIFFCUT_DIFFCUT_H */
