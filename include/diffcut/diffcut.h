@@ -263,6 +263,8 @@ typedef struct diffcut_model_settings {
                                 AutoencoderKL; NULL: the model's own */
     const char *context;     /* a file of what diffcut_context_save makes, instead of the text encoders: its prompt is
                                 then the only one that can be asked for; NULL: none */
+    const char *tokenizer;   /* of a CLIP: a folder with vocab.json and merges.txt, instead of those beside its
+                                weights; NULL: its own */
     diffcut_precision precision; /* default DIFFCUT_PRECISION_AUTO */
 } diffcut_model_settings;
 
@@ -697,6 +699,7 @@ DIFFCUT_API diffcut_status diffcut_segment(diffcut_session *session, const diffc
 }
 #endif
 
+#include "encoder.h"
 #include "eval.h"
 #include "vocabulary.h"
 
