@@ -40,13 +40,8 @@ install(TARGETS diffcut_shared diffcut_static EXPORT diffcut-targets
 if(TARGET diffcut)
   install(TARGETS diffcut RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
-<<<<<<< HEAD
-install(FILES ${PROJECT_SOURCE_DIR}/include/diffcut/diffcut.h ${PROJECT_SOURCE_DIR}/include/diffcut/eval.h
-        ${PROJECT_SOURCE_DIR}/include/diffcut/vocabulary.h
-=======
 install(FILES ${PROJECT_SOURCE_DIR}/include/diffcut/diffcut.h ${PROJECT_SOURCE_DIR}/include/diffcut/encoder.h
-        ${PROJECT_SOURCE_DIR}/include/diffcut/eval.h
->>>>>>> encoders
+        ${PROJECT_SOURCE_DIR}/include/diffcut/eval.h ${PROJECT_SOURCE_DIR}/include/diffcut/vocabulary.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/diffcut)
 
 # The embedded model, found by the library as ../share/diffcut/models from its own folder: installed, and in the build

@@ -77,7 +77,8 @@ diffcut_status diffcut_classifier_create(const diffcut_vocabulary *vocabulary, c
     diffcut_diagnostics local;
     diffcut_diagnostics *diag = entry_diag(diagnostics, &local);
     if (vocabulary == NULL || embeddings == NULL || out == NULL || width == 0) {
-        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "diffcut_classifier_create: an argument is NULL or width is 0");
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT,
+                         "diffcut_classifier_create: an argument is NULL or width is 0");
     }
     if (!(scale > 0) || !isfinite(scale)) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "diffcut_classifier_create: scale is %g, not above 0",
@@ -106,7 +107,8 @@ diffcut_status diffcut_classifier_create(const diffcut_vocabulary *vocabulary, c
 
 /* ------------------------------------------------------------------------------------------------- naming */
 
-float classifier_dot(const float *a, const float *b, uint32_t width) {
+/* Summed in double, in order: the same on every machine. */
+static float dot(const float *a, const float *b, uint32_t width) {
     double sum = 0;
     for (uint32_t i = 0; i < width; i++) {
         sum += (double)a[i] * (double)b[i];
@@ -114,14 +116,15 @@ float classifier_dot(const float *a, const float *b, uint32_t width) {
     return (float)sum;
 }
 
-/* The best name of each class: scores[class], its cosine, and which[class], the name. */
-static void score_classes(const diffcut_classifier *c, const float *unit, float *scores, uint32_t *which) {
+void classifier_score(const diffcut_classifier *c, const float *unit, float *cosines, uint32_t *names) {
     for (size_t n = 0; n < c->names; n++) {
         const uint32_t class = c->class_of[n];
-        const float cosine = classifier_dot(c->embeddings + n * c->width, unit, c->width);
-        if (n == 0 || class != c->class_of[n - 1] || cosine > scores[class]) {
-            scores[class] = cosine;
-            which[class] = (uint32_t)n;
+        const float cosine = dot(c->embeddings + n * c->width, unit, c->width);
+        if (n == 0 || class != c->class_of[n - 1] || cosine > cosines[class]) {
+            cosines[class] = cosine;
+            if (names != NULL) {
+                names[class] = (uint32_t)n;
+            }
         }
     }
 }
@@ -130,8 +133,8 @@ static void score_classes(const diffcut_classifier *c, const float *unit, float 
 static size_t rank(const diffcut_classifier *c, const float *scores, const uint32_t *which, diffcut_match *matches,
                    size_t room) {
     size_t count = 0;
-    for (uint32_t class = 0; class < c->classes; class++) {
-        if ((int64_t)class == c->unnamed) {
+    for (uint32_t class = 0; class < c->classes; class ++) {
+        if ((int64_t) class == c->unnamed) {
             continue;
         }
         size_t at = count < room ? count : room;
@@ -152,11 +155,11 @@ static void add_probabilities(const diffcut_classifier *c, const float *scores, 
                               size_t count) {
     double best = -INFINITY;
     double sum = 0;
-    for (uint32_t class = 0; class < c->classes; class++) {
-        best = (int64_t)class == c->unnamed ? best : fmax(best, (double)scores[class]);
+    for (uint32_t class = 0; class < c->classes; class ++) {
+        best = (int64_t) class == c->unnamed ? best : fmax(best, (double)scores[class]);
     }
-    for (uint32_t class = 0; class < c->classes; class++) {
-        sum += (int64_t)class == c->unnamed ? 0 : exp((double)c->scale * ((double)scores[class] - best));
+    for (uint32_t class = 0; class < c->classes; class ++) {
+        sum += (int64_t) class == c->unnamed ? 0 : exp((double)c->scale * ((double)scores[class] - best));
     }
     for (size_t i = 0; i < count; i++) {
         matches[i].probability = exp((double)c->scale * ((double)matches[i].cosine - best)) / sum;
@@ -188,7 +191,7 @@ diffcut_status diffcut_classifier_name(const diffcut_classifier *classifier, con
     }
     size_t found = 0;
     if (length > 0) {
-        score_classes(classifier, unit, scores, which);
+        classifier_score(classifier, unit, scores, which);
         found = rank(classifier, scores, which, matches, room);
         add_probabilities(classifier, scores, matches, found);
     }

@@ -14,7 +14,7 @@ diffcut_status classifier_new(const diffcut_vocabulary *vocabulary, uint32_t wid
 /* Brings a vector to length 1 and returns the length that it had; one of zeros stays. */
 double classifier_normalise(float *vector, uint32_t width);
 
-/* Summed in double, in order: the same on every machine. */
-float classifier_dot(const float *a, const float *b, uint32_t width);
+/* The cosine of each class's best name with a unit vector, and (names NULL: not asked for) which name that is. */
+void classifier_score(const diffcut_classifier *c, const float *unit, float *cosines, uint32_t *names);
 
 #endif
