@@ -7,6 +7,7 @@
 #include "options.h"
 
 extern const command command_segment;
+extern const command command_label;
 extern const command command_features;
 extern const command command_cut;
 extern const command command_refine;

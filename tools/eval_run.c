@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cache_folder.h"
 #include "eval.h"
 #include "interrupt.h"
 #include "output.h"
@@ -36,29 +37,13 @@ static int open_set(eval_run *run) {
                : fail(run, NULL, &diagnostics);
 }
 
-/* The folder of features: --cache, else $XDG_CACHE_HOME/diffcut/features, else ~/.cache/diffcut/features. */
-static bool cache_folder(const eval_options *o, text *out) {
-    const char *base = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
-    if (o->cache != NULL) {
-        text_add(out, o->cache);
-    } else if (base != NULL && base[0] == '/') {
-        text_print(out, "%s/diffcut/features", base);
-    } else if (home != NULL && home[0] == '/') {
-        text_print(out, "%s/.cache/diffcut/features", home);
-    } else {
-        return false;
-    }
-    return true;
-}
-
 /* A cache that was asked for must be usable; the usual place may not be, which only costs time. */
 static int open_cache(eval_run *run) {
     const eval_options *o = &run->options;
     diffcut_diagnostics diagnostics;
     text folder = {0};
     int status = -1;
-    if (!o->no_cache && cache_folder(o, &folder) &&
+    if (!o->no_cache && cache_folder(o->cache, "features", &folder) &&
         diffcut_cache_open(text_string(&folder), (uint64_t)o->cache_mib << 20, &run->cache, &diagnostics) !=
             DIFFCUT_OK) {
         if (o->cache != NULL) {

@@ -17,7 +17,7 @@
 
 #define AT(field) offsetof(segment_options, field)
 
-static const option input_rows[] = {
+const option segment_input_rows[] = {
     {0, "files-from", "FILE", "also the photos and folders named in FILE, one a line; - for standard input",
      OPTION_STRING, AT(files_from), 0, 0, NULL, NULL},
     {'0', "null", NULL, "the names of --files-from end with NUL instead", OPTION_SET, AT(nul_separated), 0, 0, NULL,
@@ -25,7 +25,7 @@ static const option input_rows[] = {
     {0},
 };
 
-static const option output_rows[] = {
+const option segment_output_rows[] = {
     {'o', "output", "DIR", "folder of the results, made if missing; default diffcut-out", OPTION_STRING, AT(folder),
      0, 0, NULL, NULL},
     {0, "outputs", "LIST", "which results: labels, overlay, json, coco, npy, features; default labels,overlay,json",
@@ -46,16 +46,16 @@ static const option output_rows[] = {
     {0},
 };
 
-static const option batch_rows[] = {
+const option segment_batch_rows[] = {
     {0, "batch", "N", "1 .. 64: photos that go through the network together; default 1", OPTION_UNSIGNED, AT(batch),
      1, DIFFCUT_MAX_BATCH, NULL, NULL},
     {0},
 };
 
 static const option_group groups[] = {
-    {"Input", input_rows, 0},
+    {"Input", segment_input_rows, 0},
     {"", settings_photo_rows, AT(settings)},
-    {"Output", output_rows, 0},
+    {"Output", segment_output_rows, 0},
     {"Cut", settings_cut_rows, AT(settings)},
     {"Network input", settings_size_rows, AT(settings)},
     {"Features", settings_features_rows, AT(settings)},
@@ -65,7 +65,7 @@ static const option_group groups[] = {
     {"Model", settings_model_rows, AT(settings)},
     {"", settings_opening_rows, AT(settings)},
     {"", settings_threads_rows, AT(settings)},
-    {"", batch_rows, 0},
+    {"", segment_batch_rows, 0},
     {"Messages", console_options, AT(says)},
     {NULL, NULL, 0},
 };
@@ -199,7 +199,25 @@ static int check_line(const command *self, const segment_options *o, const argum
     return -1;
 }
 
-static int run_segment(const command *self, int argc, char **argv) {
+static int check_naming(const command *self, const segment_options *o) {
+    if (o->coco || (o->kinds & 1u << OUTPUT_COCO) != 0) {
+        return options_mistake(self, "COCO JSON has no place for these names; NAME.json has them");
+    }
+    return naming_check_line(self, &o->naming);
+}
+
+/* The names' CLIP and list. */
+static int start_naming(segment_run *run) {
+    const segment_options *o = &run->options;
+    const int status = naming_open(&run->naming, &o->naming, NULL, &o->settings, &o->says);
+    if (status >= 0) {
+        return status;
+    }
+    run->names = naming_names(&run->naming, &run->name_count);
+    return run->names != NULL ? -1 : engine_failed(&o->says, NULL, "out of memory");
+}
+
+int segment_main(const command *self, int argc, char **argv, bool named) {
     segment_run run = {.options = {.folder = "diffcut-out",
                                    .kinds = 1u << OUTPUT_LABELS | 1u << OUTPUT_OVERLAY | 1u << OUTPUT_SUMMARY,
                                    .batch = 1},
@@ -212,22 +230,34 @@ static int run_segment(const command *self, int argc, char **argv) {
     if (status < 0) {
         status = check_line(self, &run.options, &photos);
     }
+    if (status < 0 && named) {
+        status = check_naming(self, &run.options);
+    }
     if (status < 0) {
         status = engine_open(&run.engine, self, argc, argv, target, &run.options.says);
     }
     if (status < 0) {
         status = start(&run);
     }
+    if (status < 0 && named) {
+        status = start_naming(&run);
+    }
     if (status < 0) {
         const listing_settings list = list_of(&run, &photos);
         status = run_list(&run, &list);
     }
+    free(run.names);
+    naming_close(&run.naming);
     engine_close(&run.engine);
     output_claims_free(&run.claims);
     dump_free(&run.dump);
     (void)pthread_mutex_destroy(&run.screen);
     arguments_free(&photos);
     return status;
+}
+
+static int run_segment(const command *self, int argc, char **argv) {
+    return segment_main(self, argc, argv, false);
 }
 
 const command command_segment = {

@@ -7,12 +7,14 @@
 #define DIFFCUT_TOOLS_SUMMARY_H
 
 #include "diffcut/diffcut.h"
+#include "naming.h"
 #include "output.h"
 #include "text.h"
 
 /* Seconds of a photo's steps around the library's stages. */
 typedef struct summary_times {
     double decode, write, total;
+    double name; /* label's */
     double stages[DIFFCUT_STAGE_COUNT];
 } summary_times;
 
@@ -28,7 +30,9 @@ typedef struct summary {
     const diffcut_labels *labels;
     const diffcut_segment_info *segments; /* labels->count */
     const output_settings *outputs;
-    const char *name; /* of the outputs */
+    const char *name;            /* of the outputs */
+    const naming *naming;        /* NULL: segments have no names */
+    const named_segments *named; /* their names */
     summary_times times;
 } summary;
 
