@@ -23,7 +23,7 @@
 /* ------------------------------------------------------------------------------------------------- names */
 
 static const char *const names[DIFFCUT_METHOD_COUNT] = {"diffcut", "autosc", "tokencut", "maskcut",
-                                                        "kmeans",  "colour", "diffseg"};
+                                                        "kmeans",  "colour", "diffseg",  "maskclip"};
 
 const char *diffcut_method_name(diffcut_method method) {
     return (unsigned)method < DIFFCUT_METHOD_COUNT ? names[method] : NULL;

@@ -19,6 +19,7 @@
 
 #define DEFAULT_CACHE_MIB 20480
 #define DEFAULT_REPLICATES 1000
+#define COCO_CLIP_SIZE 2048 /* pixels: its objects are small */
 #define AT(field) offsetof(eval_options, field)
 
 _Static_assert(sizeof(diffcut_label_values) == sizeof(int), "OPTION_CHOICE stores an int");
@@ -75,8 +76,9 @@ static const option data_rows[] = {
 };
 
 static const option method_rows[] = {
-    {0, "method", "M[,M...]", "diffcut (default), autosc, tokencut, maskcut, kmeans, colour, diffseg", OPTION_CUSTOM,
-     AT(methods), 0, 0, NULL, eval_parse_methods},
+    {0, "method", "M[,M...]",
+     "diffcut (default), autosc, tokencut, maskcut, kmeans, colour, diffseg, with --open-vocabulary maskclip",
+     OPTION_CUSTOM, AT(methods), 0, 0, NULL, eval_parse_methods},
     {0, "sweep", "KEY=V[,V...]...",
      "score every combination, in place of --tau, --alpha and --refine: tau, alpha and k take values and ranges "
      "FIRST:LAST:STEP, refine takes on and off; as "
@@ -84,6 +86,23 @@ static const option method_rows[] = {
      OPTION_CUSTOM, AT(sweep), 0, 0, NULL, eval_parse_sweep},
     {0, "size", "N", "side of the network's square input; default: the model's", OPTION_UNSIGNED, AT(size), 1, 16384,
      NULL, NULL},
+    {0},
+};
+
+static const option naming_rows[] = {
+    {0, "open-vocabulary", NULL,
+     "segments are classes by what a CLIP finds in them, not by matching; maps of the network's input size: the "
+     "paper's open-vocabulary evaluation",
+     OPTION_SET, AT(open_vocabulary), 0, 0, NULL, NULL},
+    {0},
+};
+
+/* Another name for what --model is. */
+static const option features_model_rows[] = {
+    {0, "features-model", "PATH",
+     "the features of every method from this model, an image encoder (DINOv2, ViT, CLIP, SigLIP) as well as a "
+     "diffusion model; as --model",
+     OPTION_STRING, AT(settings.model), 0, 0, NULL, NULL},
     {0},
 };
 
@@ -122,9 +141,12 @@ static const option_group groups[] = {
     {"Methods", method_rows, 0},
     {"", settings_cut_rows, AT(settings)},
     {"", settings_switch_rows, AT(settings)},
+    {"Open vocabulary", naming_rows, 0},
+    {"", naming_clip_rows, AT(naming)},
     {"Scores", score_rows, 0},
     {"Output", output_rows, 0},
-    {"Features", settings_features_rows, AT(settings)},
+    {"Features", features_model_rows, 0},
+    {"", settings_features_rows, AT(settings)},
     {"", settings_text_rows, AT(settings)},
     {"Model", settings_model_rows, AT(settings)},
     {"", settings_opening_rows, AT(settings)},
@@ -248,6 +270,23 @@ static int report(eval_run *run) {
 
 /* ------------------------------------------------------------------------------------------------- the command */
 
+/* The list of names whose classes are a set's; NULL: there is none. */
+static const char *vocabulary_of(const char *set) {
+    static const struct {
+        const char *set, *vocabulary;
+    } rows[] = {{"voc", "voc"},
+                {"context", "context"},
+                {"coco-object", "coco"},
+                {"ade20k", "ade20k"},
+                {"cityscapes", "cityscapes"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (strcmp(rows[i].set, set) == 0) {
+            return rows[i].vocabulary;
+        }
+    }
+    return NULL;
+}
+
 static int check_line(const command *self, const eval_options *o, const arguments *rest) {
     if (rest->count > 0) {
         return options_mistake(self, "'%s' is not understood; the data set is named by --set and --data",
@@ -265,6 +304,20 @@ static int check_line(const command *self, const eval_options *o, const argument
     }
     if (!generic && !o->list && (o->classes != NULL || o->background >= 0)) {
         return options_mistake(self, "--classes and --background are for --set generic");
+    }
+    if (o->open_vocabulary && !o->list && vocabulary_of(o->set) == NULL) {
+        return options_mistake(self, "--open-vocabulary has no list of names for %s", o->set);
+    }
+    if (o->open_vocabulary && o->naming.clip == NULL) {
+        return options_mistake(self, "--open-vocabulary needs --clip PATH");
+    }
+    if (!o->open_vocabulary && o->naming.clip != NULL) {
+        return options_mistake(self, "--clip is for --open-vocabulary");
+    }
+    for (size_t i = 0; i < o->methods.count; i++) {
+        if (o->methods.values[i] == DIFFCUT_METHOD_MASKCLIP && !o->open_vocabulary) {
+            return options_mistake(self, "--method maskclip needs --open-vocabulary");
+        }
     }
     if (o->no_cache && o->cache != NULL) {
         return options_mistake(self, "--cache and --no-cache exclude each other");
@@ -299,11 +352,28 @@ static int start(eval_run *run) {
     return engine_start(&run->engine, &run->options.settings, &callbacks, &run->options.says);
 }
 
+/* The paper's way into the CLIP: without antialias, COCO's photos at twice the size, and in --reference unnormalised.
+ */
+static int start_naming(eval_run *run) {
+    eval_options *o = &run->options;
+    if (!o->open_vocabulary) {
+        return -1;
+    }
+    if (o->naming.clip_size == 0 && strcmp(o->set, "coco-object") == 0) {
+        o->naming.clip_size = COCO_CLIP_SIZE;
+    }
+    o->naming.clip_raw = o->naming.clip_raw || o->settings.values.reference;
+    const int status = naming_open(&run->naming, &o->naming, vocabulary_of(o->set), &o->settings, &o->says);
+    run->naming.encoder.resample = DIFFCUT_RESAMPLE_BILINEAR;
+    return status;
+}
+
 static int evaluate(const command *self, eval_run *run, int argc, char **argv) {
     const engine_target target = {&run->options, &run->options.settings};
     int status = engine_open(&run->engine, self, argc, argv, target, &run->options.says);
     status = status < 0 ? make_plan(self, run) : status;
     status = status < 0 ? start(run) : status;
+    status = status < 0 ? start_naming(run) : status;
     status = status < 0 ? eval_prepare(run, argc, argv) : status;
     status = status < 0 ? eval_photos_run(run) : status;
     return status < 0 ? report(run) : status;

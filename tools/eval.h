@@ -30,6 +30,8 @@ typedef struct eval_options {
     uint64_t limit;
     eval_shard shard;
     bool full_resolution, boundary, coherence;
+    bool open_vocabulary;
+    naming_options naming;
     uint32_t replicates;
     const char *output, *predictions, *cache;
     uint32_t cache_mib;
@@ -47,6 +49,7 @@ typedef struct eval_run {
     char fingerprint[DIFFCUT_FINGERPRINT_SIZE];
     text preparation_words;
     eval_bench bench;
+    naming naming;
     eval_header header;
     journal_writer journal;
     photo_set done;

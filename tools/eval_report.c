@@ -31,6 +31,10 @@ double eval_report_interval(const eval_setting *s) {
     return s->miou_high - s->miou_low;
 }
 
+double eval_report_photo_miou(const eval_setting *s) {
+    return s->photo_miou;
+}
+
 double eval_report_accuracy(const eval_setting *s) {
     return s->accuracy;
 }
@@ -92,7 +96,8 @@ static void pad(text *out, size_t used, size_t width) {
 static const struct {
     const char *title;
     eval_figure_fn figure;
-} shares[] = {{"pixels", eval_report_accuracy},
+} shares[] = {{"photos", eval_report_photo_miou},
+              {"pixels", eval_report_accuracy},
               {"ARI", eval_report_rand_index},
               {"bIoU", eval_report_boundary_iou},
               {"bF", eval_report_boundary_f}};

@@ -17,6 +17,10 @@
 #define ITERATIONS 10 /* of the refinement in the paper's evaluation, at 128 x 128 */
 #define MEDIAN 3
 
+/* In its open-vocabulary evaluation, at the input's size. */
+#define NAMED_ITERATIONS 15
+static const uint32_t named_dilations[] = {1, 2, 4, 8, 12, 24, 32, 64};
+
 /* ------------------------------------------------------------------------------------------------- opening */
 
 static int fail(const eval_run *run, const char *subject, const diffcut_diagnostics *diagnostics) {
@@ -107,6 +111,13 @@ static int fill_bench(eval_run *run) {
     b->score.full_resolution = o->full_resolution;
     b->score.boundary = o->boundary;
     b->score.replicates = o->replicates;
+    if (o->open_vocabulary) {
+        b->naming = &run->naming;
+        b->preparation.size = b->preparation.input_size;
+        b->settings.iterations = NAMED_ITERATIONS;
+        memcpy(b->settings.dilations, named_dilations, sizeof named_dilations);
+        b->settings.dilation_count = sizeof named_dilations / sizeof *named_dilations;
+    }
     b->grid_width = b->grid_height = b->settings.size / info.feature_stride;
     if (b->grid_width == 0) {
         b->grid_width = b->grid_height = 1;
@@ -171,6 +182,24 @@ static void name_features(const eval_run *run, text *out) {
     }
 }
 
+/* By what segments are named: the CLIP's name and digits, its input, its sentences. */
+static int name_naming(const eval_run *run, text *out) {
+    const eval_options *o = &run->options;
+    char digits[DIFFCUT_FINGERPRINT_SIZE];
+    diffcut_diagnostics diagnostics;
+    diffcut_model_info info;
+    diffcut_model_get_info(run->naming.clip, &info);
+    if (diffcut_model_fingerprint(run->naming.clip, digits, &diagnostics) != DIFFCUT_OK) {
+        return fail(run, NULL, &diagnostics);
+    }
+    text_print(out, "%s, %.16s, at %u pixels, %s", info.name, digits, run->naming.encoder.size,
+               run->naming.encoder.normalize ? "normalised" : "as they are");
+    if (o->naming.templates != NULL) {
+        text_print(out, ", templates %s", o->naming.templates);
+    }
+    return -1;
+}
+
 /* Copies what the header owns; false without memory. */
 static bool copy_plan(const eval_run *run, eval_header *h) {
     h->plan.choices = calloc(run->plan.count, sizeof *h->plan.choices);
@@ -201,6 +230,10 @@ static int fill_header(eval_run *run, int argc, char **argv) {
         text_print(&h->command, " %s", argv[i]);
     }
     name_features(run, &h->features);
+    const int named = o->open_vocabulary ? name_naming(run, &h->names) : -1;
+    if (named >= 0) {
+        return named;
+    }
     h->whole = whole_count(run);
     name_list(run, h->whole, &h->list);
     for (uint64_t i = 0; i < h->whole; i++) {
@@ -264,6 +297,7 @@ void eval_run_free(eval_run *run) {
     diffcut_cache_close(run->cache);
     diffcut_protocol_free(run->protocol);
     diffcut_dataset_close(run->dataset);
+    naming_close(&run->naming);
     engine_close(&run->engine);
 }
 

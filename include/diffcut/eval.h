@@ -136,6 +136,8 @@ typedef enum diffcut_method {
     DIFFCUT_METHOD_KMEANS = 4,   /* k-means on the unit features */
     DIFFCUT_METHOD_COLOUR = 5,  /* DiffCut's cut on diffcut_features_from_colour: what a photo's colours alone give */
     DIFFCUT_METHOD_DIFFSEG = 6, /* self-attention maps of the whole UNet (Tian et al., CVPR 2024): diffcut_diffseg */
+    DIFFCUT_METHOD_MASKCLIP = 7, /* classes from a CLIP's dense map and a list of names (Zhou et al., ECCV 2022):
+                                    diffcut_classifier_map */
     DIFFCUT_METHOD_COUNT
 } diffcut_method;
 
@@ -168,11 +170,11 @@ DIFFCUT_API void diffcut_cluster_settings_init(diffcut_cluster_settings *cluster
 DIFFCUT_API diffcut_status diffcut_cluster_settings_check(const diffcut_cluster_settings *cluster,
                                                           diffcut_diagnostics *diagnostics);
 
-/* Segments of a feature grid by any method but DIFFSEG, one label a token, numbered 0 .. count - 1. Of settings,
- * alpha, tau, min_tokens and reference (DIFFCUT, COLOUR) and eigen_solver (all but KMEANS) are used. TOKENCUT: 1 is
- * the object, 0 the rest. MASKCUT: the objects are 1 and up in the order in which they were found, 0 the rest. A
- * constant map is one segment, whatever the method. Memory: tokens^2 floats; AUTOSC tokens^2 * 8 bytes beside them
- * and time that grows with tokens^3; KMEANS needs neither. */
+/* Segments of a feature grid by any method but DIFFSEG and MASKCLIP, one label a token, numbered 0 .. count - 1. Of
+ * settings, alpha, tau, min_tokens and reference (DIFFCUT, COLOUR) and eigen_solver (all but KMEANS) are used.
+ * TOKENCUT: 1 is the object, 0 the rest. MASKCUT: the objects are 1 and up in the order in which they were found, 0
+ * the rest. A constant map is one segment, whatever the method. Memory: tokens^2 floats; AUTOSC tokens^2 * 8 bytes
+ * beside them and time that grows with tokens^3; KMEANS needs neither. */
 DIFFCUT_API diffcut_status diffcut_features_cluster(diffcut_session *session, const diffcut_features *features,
                                                     const diffcut_settings *settings,
                                                     const diffcut_cluster_settings *cluster, diffcut_labels *tokens);
@@ -333,6 +335,8 @@ typedef struct diffcut_score_input {
     const diffcut_labels *prediction;
     const diffcut_labels *truth; /* raw values */
     bool background_merged;      /* the first pass is done: diffcut_protocol_merge_background */
+    bool named;                  /* the prediction's labels are the protocol's classes: nothing is matched. A label
+                                    that is no class is DIFFCUT_ERROR_ARGUMENT */
 } diffcut_score_input;
 
 /* Counts of a class in a photo, in pixels. Only classes with a count other than 0 are listed. */
