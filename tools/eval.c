@@ -17,7 +17,6 @@
 #include "interrupt.h"
 #include "values.h"
 
-#define DEFAULT_CACHE_MIB 20480
 #define DEFAULT_REPLICATES 1000
 #define COCO_CLIP_SIZE 2048 /* pixels: its objects are small */
 #define AT(field) offsetof(eval_options, field)
@@ -43,7 +42,7 @@ static bool parse_shard(const char *argument, void *target, text *error) {
     return true;
 }
 
-static const option data_rows[] = {
+const option eval_data_rows[] = {
     {0, "set", "NAME",
      "which data set: voc, context, coco-object, coco-stuff-27, cityscapes, ade20k, or generic for photos and label "
      "PNGs of one's own",
@@ -84,6 +83,10 @@ static const option method_rows[] = {
      "FIRST:LAST:STEP, refine takes on and off; as "
      "tau=0.3:0.8:0.05,alpha=1,5,10,refine=on,off",
      OPTION_CUSTOM, AT(sweep), 0, 0, NULL, eval_parse_sweep},
+    {0},
+};
+
+const option eval_size_rows[] = {
     {0, "size", "N", "side of the network's square input; default: the model's", OPTION_UNSIGNED, AT(size), 1, 16384,
      NULL, NULL},
     {0},
@@ -127,6 +130,10 @@ static const option output_rows[] = {
      NULL, NULL},
     {0, "json", NULL, "the results as JSON on standard output, not as a table", OPTION_SET, AT(json), 0, 0, NULL,
      NULL},
+    {0},
+};
+
+const option eval_cache_rows[] = {
     {0, "cache", "DIR", "folder of the photos' features; default ~/.cache/diffcut/features", OPTION_STRING, AT(cache),
      0, 0, NULL, NULL},
     {0, "cache-size", "MIB", "what the cache may hold; the least recently used go first; 0: no limit; default 20480",
@@ -136,15 +143,17 @@ static const option output_rows[] = {
 };
 
 static const option_group groups[] = {
-    {"Data", data_rows, 0},
+    {"Data", eval_data_rows, 0},
     {"", settings_photo_rows, AT(settings)},
     {"Methods", method_rows, 0},
+    {"", eval_size_rows, 0},
     {"", settings_cut_rows, AT(settings)},
     {"", settings_switch_rows, AT(settings)},
     {"Open vocabulary", naming_rows, 0},
     {"", naming_clip_rows, AT(naming)},
     {"Scores", score_rows, 0},
     {"Output", output_rows, 0},
+    {"", eval_cache_rows, 0},
     {"Features", features_model_rows, 0},
     {"", settings_features_rows, AT(settings)},
     {"", settings_text_rows, AT(settings)},
@@ -287,11 +296,7 @@ static const char *vocabulary_of(const char *set) {
     return NULL;
 }
 
-static int check_line(const command *self, const eval_options *o, const arguments *rest) {
-    if (rest->count > 0) {
-        return options_mistake(self, "'%s' is not understood; the data set is named by --set and --data",
-                               rest->items[0]);
-    }
+int eval_check_data(const command *self, const eval_options *o) {
     if (o->data == NULL) {
         return options_mistake(self, "--data DIR is needed");
     }
@@ -304,6 +309,21 @@ static int check_line(const command *self, const eval_options *o, const argument
     }
     if (!generic && !o->list && (o->classes != NULL || o->background >= 0)) {
         return options_mistake(self, "--classes and --background are for --set generic");
+    }
+    if (o->no_cache && o->cache != NULL) {
+        return options_mistake(self, "--cache and --no-cache exclude each other");
+    }
+    return -1;
+}
+
+static int check_line(const command *self, const eval_options *o, const arguments *rest) {
+    if (rest->count > 0) {
+        return options_mistake(self, "'%s' is not understood; the data set is named by --set and --data",
+                               rest->items[0]);
+    }
+    const int status = eval_check_data(self, o);
+    if (status >= 0) {
+        return status;
     }
     if (o->open_vocabulary && !o->list && vocabulary_of(o->set) == NULL) {
         return options_mistake(self, "--open-vocabulary has no list of names for %s", o->set);
@@ -318,9 +338,6 @@ static int check_line(const command *self, const eval_options *o, const argument
         if (o->methods.values[i] == DIFFCUT_METHOD_MASKCLIP && !o->open_vocabulary) {
             return options_mistake(self, "--method maskclip needs --open-vocabulary");
         }
-    }
-    if (o->no_cache && o->cache != NULL) {
-        return options_mistake(self, "--cache and --no-cache exclude each other");
     }
     return -1;
 }
@@ -381,7 +398,7 @@ static int evaluate(const command *self, eval_run *run, int argc, char **argv) {
 
 static int run_eval(const command *self, int argc, char **argv) {
     eval_run run = {.options = {.output = "diffcut-eval",
-                                .cache_mib = DEFAULT_CACHE_MIB,
+                                .cache_mib = EVAL_CACHE_MIB,
                                 .replicates = DEFAULT_REPLICATES,
                                 .ignore = -1,
                                 .background = -1},

@@ -322,17 +322,31 @@ typedef enum report_file {
     FILE_PHOTOS,
     FILE_COHERENCE,
     FILE_CURVE,
+    FILE_CURVE_PNG,
     FILE_PAGE, /* last: written when all the others are */
     FILE_COUNT
 } report_file;
 
-static const char *const file_names[FILE_COUNT] = {"results.json",  "settings.csv",  "classes.csv", "photos.csv",
-                                                   "coherence.csv", "coherence.svg", "report.html"};
+static const char *const file_names[FILE_COUNT] = {"results.json",  "settings.csv",  "classes.csv",   "photos.csv",
+                                                   "coherence.csv", "coherence.svg", "coherence.png", "report.html"};
 
 static bool is_wanted(const eval_results *r, report_file file) {
-    return file == FILE_PHOTOS                            ? r->photos.next != NULL
-           : file == FILE_COHERENCE || file == FILE_CURVE ? r->coherence_count > 0
-                                                          : true;
+    switch (file) {
+    case FILE_PHOTOS:
+        return r->photos.next != NULL;
+    case FILE_COHERENCE:
+    case FILE_CURVE:
+    case FILE_CURVE_PNG:
+        return r->coherence_count > 0;
+    case FILE_SETTINGS:
+    case FILE_CLASSES:
+    case FILE_PAGE:
+        return r->setting_count > 0; /* else only features are compared */
+    case FILE_JSON:
+    case FILE_COUNT:
+        break;
+    }
+    return true;
 }
 
 /* False: the per-photo rows could not be read. */
@@ -352,6 +366,9 @@ static bool make_file(const eval_results *r, report_file file, text *content) {
         return true;
     case FILE_CURVE:
         eval_report_roc(r, true, content);
+        return true;
+    case FILE_CURVE_PNG:
+        eval_report_roc_png(r, content);
         return true;
     case FILE_PAGE:
         return eval_report_html(r, content);

@@ -58,6 +58,8 @@ extern const char eval_chart_style[];
 void eval_report_sweeps(const eval_results *results, text *out);
 
 void eval_report_roc(const eval_results *results, bool standalone, text *out);
+/* The same as PNG. */
+void eval_report_roc_png(const eval_results *results, text *out);
 
 /* ------------------------------------------------------------------------------------------------- photos */
 

@@ -520,6 +520,20 @@ typedef struct diffcut_roc_point {
 DIFFCUT_API void diffcut_coherence_curve(const diffcut_coherence *coherence, diffcut_roc_point *points, size_t room,
                                          size_t *count);
 
+/* A curve of a figure. */
+typedef struct diffcut_roc_curve {
+    const char *name; /* of the features, UTF-8 */
+    double auc;       /* told beside the name unless NaN */
+    const diffcut_roc_point *points;
+    size_t count;
+} diffcut_roc_curve;
+
+#define DIFFCUT_MAX_ROC_CURVES 16
+
+/* RGB PNG of 1 .. DIFFCUT_MAX_ROC_CURVES curves in one figure, with axes and a legend. */
+DIFFCUT_API diffcut_status diffcut_encode_roc_png(const diffcut_roc_curve *curves, size_t count, diffcut_buffer *out,
+                                                  diffcut_diagnostics *diagnostics);
+
 /* The counts as JSON, and back. */
 DIFFCUT_API diffcut_status diffcut_coherence_save(const diffcut_coherence *coherence, diffcut_buffer *out,
                                                   diffcut_diagnostics *diagnostics);
