@@ -15,7 +15,7 @@ typedef struct verify {
     diffcut_verify_report report;
     diffcut_diagnostics *diag; /* of what ends the run: memory */
     /* Names of the component that is looked at, as the networks asked for them. */
-    char (*asked)[SYNTH_NAME_SIZE];
+    char (*asked)[WEIGHT_NAME_SIZE];
     size_t asked_count, asked_capacity;
 } verify;
 
