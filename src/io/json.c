@@ -496,6 +496,11 @@ bool json_has_null(json_view view, const char *key) {
     return json_is_null(json_object_get(view.node, key));
 }
 
+bool json_is_empty_text(json_view view, const char *key) {
+    const json_t *value = value_at(view, key);
+    return json_is_string(value) && json_string_length(value) == 0;
+}
+
 bool json_is_text(json_view view, const char *key) {
     return json_is_string(json_object_get(view.node, key));
 }

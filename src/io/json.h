@@ -93,6 +93,9 @@ bool json_has_null(json_view view, const char *key);
 /* True for a string, the empty one included. */
 bool json_is_text(json_view view, const char *key);
 
+/* True for the empty string, which json_get_text refuses. */
+bool json_is_empty_text(json_view view, const char *key);
+
 /* Appends a node to an io/bytes sink as indented text with sorted names, as diffusers writes its configurations. */
 struct bytes;
 void json_write(json_view view, struct bytes *sink);

@@ -320,12 +320,12 @@ static diffcut_status compare_text(verify *run, const checkpoint *source, const 
     return status;
 }
 
-diffcut_status verify_text(verify *run, const diffcut_model *model, const char *encoder, const char *tokenizer) {
+diffcut_status verify_text(verify *run, const diffcut_model *model, const char *encoder, const char *words) {
     checkpoint *source = model->source;
     diffcut_diagnostics message;
     bool described = need_file(run, source, encoder, encoder, "config.json");
-    (void)need_file(run, source, encoder, tokenizer, "vocab.json");
-    (void)need_file(run, source, encoder, tokenizer, "merges.txt");
+    (void)need_file(run, source, encoder, words, "vocab.json");
+    (void)need_file(run, source, encoder, words, "merges.txt");
     diffcut_status status = checkpoint_require(source, encoder, &message);
     if (status == DIFFCUT_ERROR_MEMORY) {
         return diag_fail(run->diag, status, "%s", message.message);

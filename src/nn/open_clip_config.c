@@ -39,9 +39,12 @@ static diffcut_status read_normalisation(json_view root, open_clip_config *confi
 
 static diffcut_status read_timm(json_view vision, const char *name, open_clip_config *config,
                                 diffcut_diagnostics *diag) {
-    const char *pool;
+    const char *pool = "avg"; /* "" leaves the trunk's own, which is that of a ConvNeXt */
     const char *head;
-    diffcut_status status = json_get_text(vision, "timm_pool", false, "avg", 32, &pool, diag);
+    diffcut_status status = DIFFCUT_OK;
+    if (!json_is_empty_text(vision, "timm_pool")) {
+        status = json_get_text(vision, "timm_pool", false, "avg", 32, &pool, diag);
+    }
     if (status == DIFFCUT_OK) {
         status = json_get_text(vision, "timm_proj", false, "linear", 32, &head, diag);
     }
@@ -53,7 +56,7 @@ static diffcut_status read_timm(json_view vision, const char *name, open_clip_co
                          "%s: vision_cfg.timm_model_name \"%.60s\" is not supported; a convnext is", vision.file,
                          name);
     }
-    if (pool[0] != '\0' && strcmp(pool, "avg") != 0) {
+    if (strcmp(pool, "avg") != 0) {
         return diag_fail(diag, DIFFCUT_ERROR_UNSUPPORTED,
                          "%s: vision_cfg.timm_pool \"%.30s\" is not supported; \"\" and \"avg\" are", vision.file,
                          pool);
