@@ -257,6 +257,9 @@ static diffcut_status check_diffseg_call(const diffcut_session *session, const d
     if (session->model == NULL) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "the session was opened without a model");
     }
+    if (model_need_diffusion(session->model, "DiffSeg's attention maps of a UNet", diag) != DIFFCUT_OK) {
+        return DIFFCUT_ERROR_UNSUPPORTED;
+    }
     if ((uint32_t)diffseg->timestep >= session->model->noise.steps) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "timestep is %d, the scheduler has 0 .. %u", diffseg->timestep,
                          session->model->noise.steps - 1);

@@ -562,7 +562,7 @@ typedef void (*diffcut_dump_fn)(void *user, const char *name, const float *data,
 
 /* One operation of a network, after it was computed. Strings are valid during the call. */
 typedef struct diffcut_operation {
-    const char *kind;  /* "conv2d", "linear", "attention", "group_norm", "layer_norm", "add" */
+    const char *kind;  /* "conv2d", "depthwise", "linear", "attention", "group_norm", "layer_norm", "add" */
     const char *shape; /* "128x128x320 -> 128x128x320, 3x3" */
     double flop;       /* multiplications and additions of products, as computed directly; 0 where there are none */
     double seconds;
