@@ -43,7 +43,8 @@ endif()
 if(TARGET diffcut-mpi)
   install(TARGETS diffcut-mpi RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
-install(FILES ${PROJECT_SOURCE_DIR}/include/diffcut/diffcut.h ${PROJECT_SOURCE_DIR}/include/diffcut/eval.h
+install(FILES ${PROJECT_SOURCE_DIR}/include/diffcut/diffcut.h ${PROJECT_SOURCE_DIR}/include/diffcut/encoder.h
+        ${PROJECT_SOURCE_DIR}/include/diffcut/eval.h ${PROJECT_SOURCE_DIR}/include/diffcut/vocabulary.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/diffcut)
 
 # The embedded model, found by the library as ../share/diffcut/models from its own folder: installed, and in the build

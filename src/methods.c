@@ -23,7 +23,7 @@
 /* ------------------------------------------------------------------------------------------------- names */
 
 static const char *const names[DIFFCUT_METHOD_COUNT] = {"diffcut", "autosc", "tokencut", "maskcut",
-                                                        "kmeans",  "colour", "diffseg"};
+                                                        "kmeans",  "colour", "diffseg",  "maskclip"};
 
 const char *diffcut_method_name(diffcut_method method) {
     return (unsigned)method < DIFFCUT_METHOD_COUNT ? names[method] : NULL;
@@ -256,6 +256,9 @@ static diffcut_status check_diffseg_call(const diffcut_session *session, const d
     }
     if (session->model == NULL) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "the session was opened without a model");
+    }
+    if (model_need_diffusion(session->model, "DiffSeg's attention maps of a UNet", diag) != DIFFCUT_OK) {
+        return DIFFCUT_ERROR_UNSUPPORTED;
     }
     if ((uint32_t)diffseg->timestep >= session->model->noise.steps) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "timestep is %d, the scheduler has 0 .. %u", diffseg->timestep,

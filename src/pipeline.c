@@ -6,8 +6,10 @@
  */
 #include "core/memory.h"
 #include "io/resize.h"
+#include "model/hooks.h"
 #include "model/model.h"
 #include "nn/encode.h"
+#include "nn/encoder_features.h"
 #include "nn/first_stage.h"
 #include "nn/peak.h"
 #include "pipeline.h"
@@ -76,15 +78,44 @@ diffcut_status pipeline_input_size(const diffcut_image *image, const diffcut_set
 
 /* A photo as the network gets it. */
 typedef struct network_input {
-    encode_request request;
-    float *pixels; /* (height, width, 3) in [0, 1] */
+    encode_request request; /* of a diffusion model */
+    encoder_output output;  /* of an image encoder */
+    float *pixels;          /* (height, width, 3) in [0, 1] */
     uint32_t width, height;
 } network_input;
+
+static diffcut_status check_tokens(uint32_t width, uint32_t height, uint32_t rows, uint32_t columns,
+                                   diffcut_diagnostics *diag) {
+    uint64_t tokens = (uint64_t)rows * columns;
+    if (tokens > FEATURES_MAX_TOKENS) {
+        return diag_fail(
+            diag, DIFFCUT_ERROR_LIMIT,
+            "a %ux%u input gives %llu tokens, more than the %d whose affinity fits; ask for a smaller size", width,
+            height, (unsigned long long)tokens, FEATURES_MAX_TOKENS);
+    }
+    return DIFFCUT_OK;
+}
+
+/* An image encoder's. */
+static diffcut_status choose_encoder_input(const work *w, const diffcut_model *model, const diffcut_image *image,
+                                           const diffcut_settings *settings, network_input *in) {
+    uint32_t stride = model->encoder->image.stride;
+    diffcut_status status = encoder_features_check(model, settings, &in->output, w->diag);
+    if (status == DIFFCUT_OK) {
+        status = pipeline_input_size(image, settings, stride, stride, &in->width, &in->height, w->diag);
+    }
+    return status == DIFFCUT_OK
+               ? check_tokens(in->width, in->height, in->height / stride, in->width / stride, w->diag)
+               : status;
+}
 
 /* The size at which a photo goes in, and that its features are not too many: told before the work. */
 static diffcut_status choose_input(const work *w, const diffcut_model *model, const diffcut_image *image,
                                    const diffcut_settings *settings, network_input *in) {
     diffcut_model_info info;
+    if (model->encoder != NULL) {
+        return choose_encoder_input(w, model, image, settings, in);
+    }
     diffcut_model_get_info(model, &info);
     diffcut_status status = encode_request_make(model, settings, &in->request, w->diag);
     if (status != DIFFCUT_OK) {
@@ -99,14 +130,7 @@ static diffcut_status choose_input(const work *w, const diffcut_model *model, co
     uint32_t rows;
     uint32_t columns;
     encode_request_grid(model, &in->request, in->height, in->width, &rows, &columns);
-    uint64_t tokens = (uint64_t)rows * columns;
-    if (tokens > FEATURES_MAX_TOKENS) {
-        return diag_fail(
-            w->diag, DIFFCUT_ERROR_LIMIT,
-            "a %ux%u input gives %llu tokens, more than the %d whose affinity fits; ask for a smaller size",
-            in->width, in->height, (unsigned long long)tokens, FEATURES_MAX_TOKENS);
-    }
-    return DIFFCUT_OK;
+    return check_tokens(in->width, in->height, rows, columns, w->diag);
 }
 
 /* The photo at the size that was chosen. */
@@ -133,7 +157,14 @@ static diffcut_status compute_features(const work *w, const diffcut_session *ses
         return diag_no_memory(w->diag, sizeof *features, "features");
     }
     diffcut_status status = prepare_input(w, session->model, image, settings, &in);
-    if (status == DIFFCUT_OK) {
+    if (status == DIFFCUT_OK && session->model->encoder != NULL) {
+        encoder_map map;
+        status =
+            encoder_features(session->model, session->stream, w, in.pixels, in.height, in.width, in.output, &map);
+        if (status == DIFFCUT_OK) {
+            *features = (diffcut_features){map.h, map.w, map.c, map.data};
+        }
+    } else if (status == DIFFCUT_OK) {
         status = encode_features(session->model, session->stream, w, in.pixels, in.height, in.width, settings,
                                  &features->data, &features->height, &features->width, &features->channels);
     }
@@ -281,12 +312,34 @@ static diffcut_status name_parts(const network_input *in, const diffcut_settings
     return DIFFCUT_OK;
 }
 
+/* An image encoder's: one part. */
+static diffcut_status compute_encoder_part(const work *w, const diffcut_session *session, const diffcut_image *image,
+                                           const diffcut_settings *settings, diffcut_features_part **out,
+                                           size_t *count) {
+    diffcut_features_part *part = mem_array_zero(1, sizeof *part);
+    if (part == NULL) {
+        return diag_no_memory(w->diag, sizeof *part, "features");
+    }
+    diffcut_status status = compute_features(w, session, image, settings, &part->features);
+    if (status != DIFFCUT_OK) {
+        mem_free(part);
+        return status;
+    }
+    (void)snprintf(part->name, sizeof part->name, "%s", settings->hook != NULL ? settings->hook : HOOKS_TOKENS);
+    *out = part;
+    *count = 1;
+    return DIFFCUT_OK;
+}
+
 static diffcut_status compute_parts(const work *w, const diffcut_session *session, const diffcut_image *image,
                                     const diffcut_settings *settings, diffcut_features_part **out, size_t *count) {
     network_input in = {.pixels = NULL};
     unet_features *made = NULL;
     diffcut_features_part *parts = NULL;
     size_t part_count = 0;
+    if (session->model->encoder != NULL) {
+        return compute_encoder_part(w, session, image, settings, out, count);
+    }
     diffcut_status status = prepare_input(w, session->model, image, settings, &in);
     if (status != DIFFCUT_OK) {
         goto cleanup;
@@ -364,8 +417,9 @@ diffcut_status diffcut_features_compute_batch(diffcut_session *session, const di
         status = check_features_call(session, images[i], settings, out, w.diag);
     }
     if (status == DIFFCUT_OK) {
-        status = count > 1 && !work_dumps(&w) ? compute_batch(&w, session, images, count, settings, out)
-                                              : compute_one_by_one(&w, session, images, count, settings, out);
+        bool together = count > 1 && !work_dumps(&w) && session->model->encoder == NULL;
+        status = together ? compute_batch(&w, session, images, count, settings, out)
+                          : compute_one_by_one(&w, session, images, count, settings, out);
     }
     return session_end(&w, status);
 }
@@ -392,6 +446,10 @@ static diffcut_status plan_features(const work *w, const diffcut_model *model, c
     network_input in = {.pixels = NULL};
     size_t elements;
     diffcut_status status = choose_input(w, model, image, settings, &in);
+    if (model->encoder != NULL) {
+        *bytes = status == DIFFCUT_OK ? encoder_features_planned(model, in.height, in.width) : *bytes;
+        return status;
+    }
     if (status == DIFFCUT_OK) {
         status = unet_planned(model->network, w, in.height / in.request.factor, in.width / in.request.factor,
                               in.request.hooks, in.request.hook_count, &elements);
@@ -420,6 +478,9 @@ diffcut_status diffcut_session_plan(diffcut_session *session, const diffcut_imag
 static diffcut_status save_context(const work *w, const diffcut_session *session, const char *prompt,
                                    diffcut_buffer *out) {
     context_arrays arrays;
+    if (model_need_diffusion(session->model, "the text context of a prompt", w->diag) != DIFFCUT_OK) {
+        return DIFFCUT_ERROR_UNSUPPORTED;
+    }
     if (!context_source_has_text(session->model->text)) {
         return diag_fail(w->diag, DIFFCUT_ERROR_ARGUMENT,
                          "this model was trained without text: it has no context to save");

@@ -7,6 +7,7 @@
 #include "options.h"
 
 extern const command command_segment;
+extern const command command_label;
 extern const command command_features;
 extern const command command_cut;
 extern const command command_refine;
@@ -17,6 +18,7 @@ extern const command command_model_context;
 extern const command command_model_synth;
 extern const command command_model_pull;
 extern const command command_eval_merge;
+extern const command command_coherence;
 extern const command command_eval;
 extern const command command_bench;
 extern const command command_similarity;

@@ -17,8 +17,8 @@
 #include "interrupt.h"
 #include "values.h"
 
-#define DEFAULT_CACHE_MIB 20480
 #define DEFAULT_REPLICATES 1000
+#define COCO_CLIP_SIZE 2048 /* pixels: its objects are small */
 #define AT(field) offsetof(eval_options, field)
 
 _Static_assert(sizeof(diffcut_label_values) == sizeof(int), "OPTION_CHOICE stores an int");
@@ -42,7 +42,7 @@ static bool parse_shard(const char *argument, void *target, text *error) {
     return true;
 }
 
-static const option data_rows[] = {
+const option eval_data_rows[] = {
     {0, "set", "NAME",
      "which data set: voc, context, coco-object, coco-stuff-27, cityscapes, ade20k, or generic for photos and label "
      "PNGs of one's own",
@@ -75,15 +75,37 @@ static const option data_rows[] = {
 };
 
 static const option method_rows[] = {
-    {0, "method", "M[,M...]", "diffcut (default), autosc, tokencut, maskcut, kmeans, colour, diffseg", OPTION_CUSTOM,
-     AT(methods), 0, 0, NULL, eval_parse_methods},
+    {0, "method", "M[,M...]",
+     "diffcut (default), autosc, tokencut, maskcut, kmeans, colour, diffseg, with --open-vocabulary maskclip",
+     OPTION_CUSTOM, AT(methods), 0, 0, NULL, eval_parse_methods},
     {0, "sweep", "KEY=V[,V...]...",
      "score every combination, in place of --tau, --alpha and --refine: tau, alpha and k take values and ranges "
      "FIRST:LAST:STEP, refine takes on and off; as "
      "tau=0.3:0.8:0.05,alpha=1,5,10,refine=on,off",
      OPTION_CUSTOM, AT(sweep), 0, 0, NULL, eval_parse_sweep},
+    {0},
+};
+
+const option eval_size_rows[] = {
     {0, "size", "N", "side of the network's square input; default: the model's", OPTION_UNSIGNED, AT(size), 1, 16384,
      NULL, NULL},
+    {0},
+};
+
+static const option naming_rows[] = {
+    {0, "open-vocabulary", NULL,
+     "segments are classes by what a CLIP finds in them, not by matching; maps of the network's input size: the "
+     "paper's open-vocabulary evaluation",
+     OPTION_SET, AT(open_vocabulary), 0, 0, NULL, NULL},
+    {0},
+};
+
+/* Another name for what --model is. */
+static const option features_model_rows[] = {
+    {0, "features-model", "PATH",
+     "the features of every method from this model, an image encoder (DINOv2, ViT, CLIP, SigLIP) as well as a "
+     "diffusion model; as --model",
+     OPTION_STRING, AT(settings.model), 0, 0, NULL, NULL},
     {0},
 };
 
@@ -108,6 +130,10 @@ static const option output_rows[] = {
      NULL, NULL},
     {0, "json", NULL, "the results as JSON on standard output, not as a table", OPTION_SET, AT(json), 0, 0, NULL,
      NULL},
+    {0},
+};
+
+const option eval_cache_rows[] = {
     {0, "cache", "DIR", "folder of the photos' features; default ~/.cache/diffcut/features", OPTION_STRING, AT(cache),
      0, 0, NULL, NULL},
     {0, "cache-size", "MIB", "what the cache may hold; the least recently used go first; 0: no limit; default 20480",
@@ -117,14 +143,19 @@ static const option output_rows[] = {
 };
 
 static const option_group groups[] = {
-    {"Data", data_rows, 0},
+    {"Data", eval_data_rows, 0},
     {"", settings_photo_rows, AT(settings)},
     {"Methods", method_rows, 0},
+    {"", eval_size_rows, 0},
     {"", settings_cut_rows, AT(settings)},
     {"", settings_switch_rows, AT(settings)},
+    {"Open vocabulary", naming_rows, 0},
+    {"", naming_clip_rows, AT(naming)},
     {"Scores", score_rows, 0},
     {"Output", output_rows, 0},
-    {"Features", settings_features_rows, AT(settings)},
+    {"", eval_cache_rows, 0},
+    {"Features", features_model_rows, 0},
+    {"", settings_features_rows, AT(settings)},
     {"", settings_text_rows, AT(settings)},
     {"Model", settings_model_rows, AT(settings)},
     {"", settings_opening_rows, AT(settings)},
@@ -248,11 +279,24 @@ static int report(eval_run *run) {
 
 /* ------------------------------------------------------------------------------------------------- the command */
 
-static int check_line(const command *self, const eval_options *o, const arguments *rest) {
-    if (rest->count > 0) {
-        return options_mistake(self, "'%s' is not understood; the data set is named by --set and --data",
-                               rest->items[0]);
+/* The list of names whose classes are a set's; NULL: there is none. */
+static const char *vocabulary_of(const char *set) {
+    static const struct {
+        const char *set, *vocabulary;
+    } rows[] = {{"voc", "voc"},
+                {"context", "context"},
+                {"coco-object", "coco"},
+                {"ade20k", "ade20k"},
+                {"cityscapes", "cityscapes"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (strcmp(rows[i].set, set) == 0) {
+            return rows[i].vocabulary;
+        }
     }
+    return NULL;
+}
+
+int eval_check_data(const command *self, const eval_options *o) {
     if (o->data == NULL) {
         return options_mistake(self, "--data DIR is needed");
     }
@@ -268,6 +312,32 @@ static int check_line(const command *self, const eval_options *o, const argument
     }
     if (o->no_cache && o->cache != NULL) {
         return options_mistake(self, "--cache and --no-cache exclude each other");
+    }
+    return -1;
+}
+
+static int check_line(const command *self, const eval_options *o, const arguments *rest) {
+    if (rest->count > 0) {
+        return options_mistake(self, "'%s' is not understood; the data set is named by --set and --data",
+                               rest->items[0]);
+    }
+    const int status = eval_check_data(self, o);
+    if (status >= 0) {
+        return status;
+    }
+    if (o->open_vocabulary && !o->list && vocabulary_of(o->set) == NULL) {
+        return options_mistake(self, "--open-vocabulary has no list of names for %s", o->set);
+    }
+    if (o->open_vocabulary && o->naming.clip == NULL) {
+        return options_mistake(self, "--open-vocabulary needs --clip PATH");
+    }
+    if (!o->open_vocabulary && o->naming.clip != NULL) {
+        return options_mistake(self, "--clip is for --open-vocabulary");
+    }
+    for (size_t i = 0; i < o->methods.count; i++) {
+        if (o->methods.values[i] == DIFFCUT_METHOD_MASKCLIP && !o->open_vocabulary) {
+            return options_mistake(self, "--method maskclip needs --open-vocabulary");
+        }
     }
     return -1;
 }
@@ -299,11 +369,28 @@ static int start(eval_run *run) {
     return engine_start(&run->engine, &run->options.settings, &callbacks, &run->options.says);
 }
 
+/* The paper's way into the CLIP: without antialias, COCO's photos at twice the size, and in --reference unnormalised.
+ */
+static int start_naming(eval_run *run) {
+    eval_options *o = &run->options;
+    if (!o->open_vocabulary) {
+        return -1;
+    }
+    if (o->naming.clip_size == 0 && strcmp(o->set, "coco-object") == 0) {
+        o->naming.clip_size = COCO_CLIP_SIZE;
+    }
+    o->naming.clip_raw = o->naming.clip_raw || o->settings.values.reference;
+    const int status = naming_open(&run->naming, &o->naming, vocabulary_of(o->set), &o->settings, &o->says);
+    run->naming.encoder.resample = DIFFCUT_RESAMPLE_BILINEAR;
+    return status;
+}
+
 static int evaluate(const command *self, eval_run *run, int argc, char **argv) {
     const engine_target target = {&run->options, &run->options.settings};
     int status = engine_open(&run->engine, self, argc, argv, target, &run->options.says);
     status = status < 0 ? make_plan(self, run) : status;
     status = status < 0 ? start(run) : status;
+    status = status < 0 ? start_naming(run) : status;
     status = status < 0 ? eval_prepare(run, argc, argv) : status;
     status = status < 0 ? eval_photos_run(run) : status;
     return status < 0 ? report(run) : status;
@@ -311,7 +398,7 @@ static int evaluate(const command *self, eval_run *run, int argc, char **argv) {
 
 static int run_eval(const command *self, int argc, char **argv) {
     eval_run run = {.options = {.output = "diffcut-eval",
-                                .cache_mib = DEFAULT_CACHE_MIB,
+                                .cache_mib = EVAL_CACHE_MIB,
                                 .replicates = DEFAULT_REPLICATES,
                                 .ignore = -1,
                                 .background = -1},

@@ -1,5 +1,6 @@
 /*
- * eval.h - what eval.c (the line, what is found, the report) and eval_run.c (photo after photo) share.
+ * eval.h - what eval.c (the line, what is found, the report) and eval_run.c (photo after photo) share; coherence.c
+ * uses their data sets, caches and preparation.
  */
 #ifndef DIFFCUT_TOOLS_EVAL_H
 #define DIFFCUT_TOOLS_EVAL_H
@@ -12,6 +13,8 @@
 #include "eval_plan.h"
 #include "progress.h"
 #include "settings.h"
+
+#define EVAL_CACHE_MIB 20480 /* what the features cache may hold */
 
 /* --shard I/N. */
 typedef struct eval_shard {
@@ -30,6 +33,8 @@ typedef struct eval_options {
     uint64_t limit;
     eval_shard shard;
     bool full_resolution, boundary, coherence;
+    bool open_vocabulary;
+    naming_options naming;
     uint32_t replicates;
     const char *output, *predictions, *cache;
     uint32_t cache_mib;
@@ -47,6 +52,7 @@ typedef struct eval_run {
     char fingerprint[DIFFCUT_FINGERPRINT_SIZE];
     text preparation_words;
     eval_bench bench;
+    naming naming;
     eval_header header;
     journal_writer journal;
     photo_set done;
@@ -54,6 +60,11 @@ typedef struct eval_run {
     uint64_t scored, failed;     /* in this run */
     double cut_seconds, seconds; /* of the scored: affinity and cut; all else besides reading and features */
 } eval_run;
+
+/* eval.c: option rows that coherence has too, all with an eval_options as their base, and what is wrong with them: -1
+ * or the exit status. */
+extern const option eval_data_rows[], eval_size_rows[], eval_cache_rows[];
+int eval_check_data(const command *self, const eval_options *options);
 
 /* After the line is read and the session opened: data set, protocol, cache, bench, header. -1 or the exit status. */
 int eval_prepare(eval_run *run, int argc, char **argv);

@@ -23,37 +23,46 @@ static void file_path(const char *folder, int kind, text *out) {
     text_print(out, "%s/%s", folder, file_names[kind]);
 }
 
+diffcut_status eval_coherence_curve(const diffcut_coherence *counts, const char *name, eval_roc_point **points,
+                                    eval_coherence *out, diffcut_diagnostics *diagnostics) {
+    diffcut_coherence_report report;
+    diffcut_coherence_get_report(counts, &report);
+    size_t count = 0;
+    diffcut_coherence_curve(counts, NULL, 0, &count);
+    diffcut_roc_point *found = calloc(count, sizeof *found);
+    eval_roc_point *made = calloc(count, sizeof *made);
+    if (found == NULL || made == NULL) {
+        free(found);
+        free(made);
+        (void)snprintf(diagnostics->message, sizeof diagnostics->message, "out of memory");
+        return DIFFCUT_ERROR_MEMORY;
+    }
+    diffcut_coherence_curve(counts, found, count, &count);
+    for (size_t i = 0; i < count; i++) {
+        made[i] = (eval_roc_point){found[i].threshold, found[i].false_positive, found[i].true_positive};
+    }
+    free(found);
+    *points = made;
+    *out = (eval_coherence){.name = name,
+                            .auc = report.auc,
+                            .auc_error = report.auc_error,
+                            .bin_width = report.bin_width,
+                            .positive = report.positive,
+                            .negative = report.negative,
+                            .points = made,
+                            .point_count = count};
+    return DIFFCUT_OK;
+}
+
 /* The counts as curves. */
 static diffcut_status draw(coherence_curves *c, const char *model, diffcut_diagnostics *diagnostics) {
-    for (int k = 0; k < COHERENCE_KINDS; k++) {
-        diffcut_coherence_report report;
-        diffcut_coherence_get_report(c->counts[k], &report);
-        size_t count = 0;
-        diffcut_coherence_curve(c->counts[k], NULL, 0, &count);
-        diffcut_roc_point *points = calloc(count, sizeof *points);
-        c->points[k] = calloc(count, sizeof *c->points[k]);
-        text_add(&c->names[k], k == 0 ? model : "colour and position");
-        if (points == NULL || c->points[k] == NULL || c->names[k].failed) {
-            free(points);
-            (void)snprintf(diagnostics->message, sizeof diagnostics->message, "out of memory");
-            return DIFFCUT_ERROR_MEMORY;
-        }
-        diffcut_coherence_curve(c->counts[k], points, count, &count);
-        for (size_t i = 0; i < count; i++) {
-            c->points[k][i] =
-                (eval_roc_point){points[i].threshold, points[i].false_positive, points[i].true_positive};
-        }
-        free(points);
-        c->curves[k] = (eval_coherence){.name = text_string(&c->names[k]),
-                                        .auc = report.auc,
-                                        .auc_error = report.auc_error,
-                                        .bin_width = report.bin_width,
-                                        .positive = report.positive,
-                                        .negative = report.negative,
-                                        .points = c->points[k],
-                                        .point_count = count};
+    diffcut_status status = DIFFCUT_OK;
+    for (int k = 0; k < COHERENCE_KINDS && status == DIFFCUT_OK; k++) {
+        text_add(&c->names[k], k == 0 ? model : COHERENCE_COLOUR);
+        status =
+            eval_coherence_curve(c->counts[k], text_string(&c->names[k]), &c->points[k], &c->curves[k], diagnostics);
     }
-    return DIFFCUT_OK;
+    return status;
 }
 
 /* ------------------------------------------------------------------------------------------------- measuring */

@@ -127,8 +127,8 @@ bool eval_classes_read(const char *argument, eval_classes *out, text *error) {
 /* ------------------------------------------------------------------------------------------------- writing */
 
 void eval_header_free(eval_header *h) {
-    text *const texts[] = {&h->set,     &h->title,   &h->split,   &h->protocol, &h->model,
-                           &h->machine, &h->version, &h->command, &h->features, &h->list};
+    text *const texts[] = {&h->set,     &h->title,   &h->split,    &h->protocol, &h->model, &h->machine,
+                           &h->version, &h->command, &h->features, &h->list,     &h->names};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         text_free(texts[i]);
     }
@@ -192,6 +192,9 @@ void eval_header_identity(const eval_header *h, text *out) {
     add_real(out, "tolerance", h->score.tolerance);
     text_print(out, "\"replicates\": %u, \"seed\": %llu, ", h->score.replicates, (unsigned long long)h->score.seed);
     add_string(out, "features", &h->features);
+    if (h->names.length > 0) {
+        add_string(out, "names", &h->names);
+    }
     text_print(out, "\"size\": %u, \"min_tokens\": %u, \"eigen\": %u, ", h->size, h->min_tokens, h->eigen_solver);
     add_settings(h, out);
     text_add(out, "}");
@@ -312,6 +315,11 @@ bool eval_header_read(const char *line, eval_header *out) {
     diffcut_score_settings_init(&h.score);
     if (identity == NULL || !read_texts(line, identity, &h) || !read_classes(identity, &h.classes) ||
         !read_settings(journal_field(identity, "settings"), &h.plan)) {
+        eval_header_free(&h);
+        return false;
+    }
+    const char *names = journal_field(identity, "names"); /* only where segments are named */
+    if (names != NULL && !journal_string(names, &h.names)) {
         eval_header_free(&h);
         return false;
     }

@@ -26,6 +26,7 @@ typedef struct eval_header {
     text set, title, split, protocol;
     text model, machine, version, command;
     text features;                   /* digits of the cache key of no photo: model, settings, preparation */
+    text names;                      /* by which segments are classes; "": they are matched */
     text list;                       /* digits that change with the names of the set */
     diffcut_protocol_settings rules; /* names and values point into classes */
     eval_classes classes;

@@ -228,6 +228,9 @@ static diffcut_status segment(job *j, size_t index, bool *unchanged) {
     }
     if (c->method == DIFFCUT_METHOD_DIFFSEG) {
         status = diffseg(j, &made);
+    } else if (c->method == DIFFCUT_METHOD_MASKCLIP) {
+        const uint32_t size = j->bench->preparation.size;
+        status = naming_map(j->bench->naming, &j->photo.image, size, size, 0, &made, j->diagnostics);
     } else {
         status = features_of(j, c->method, &features);
         if (status == DIFFCUT_OK && tree) {
@@ -256,9 +259,50 @@ static diffcut_status segment(job *j, size_t index, bool *unchanged) {
 
 /* ------------------------------------------------------------------------------------------------- scores */
 
+/* The list's classes to the protocol's: a background is the list's first and the protocol's last. */
+static void to_protocol(const eval_bench *b, diffcut_labels *labels) {
+    const uint32_t classes = diffcut_protocol_class_count(b->protocol);
+    if (diffcut_vocabulary_background(b->naming->vocabulary) == 0) {
+        for (size_t i = 0; i < (size_t)labels->width * labels->height; i++) {
+            labels->data[i] = labels->data[i] == 0 ? classes - 1 : labels->data[i] - 1;
+        }
+    }
+}
+
+/* Open vocabulary: segments, refined or not, then their names. MaskCLIP's are classes before they are refined. */
+static diffcut_status finish_named(job *j, const eval_choice *c, diffcut_labels *out) {
+    const eval_bench *b = j->bench;
+    diffcut_labels refined = {0};
+    named_segments named = {0};
+    diffcut_status status =
+        c->refine ? after(j, diffcut_eval_refine(b->session, &j->photo, &j->segments, &b->settings, &refined))
+                  : diffcut_labels_create(j->segments.width, j->segments.height, j->segments.data, &refined,
+                                          j->diagnostics);
+    if (status == DIFFCUT_OK && c->method != DIFFCUT_METHOD_MASKCLIP) {
+        status = naming_apply(b->naming, &j->photo.image, &refined, &named, j->diagnostics);
+        if (status == DIFFCUT_OK) {
+            diffcut_labels_free(&refined);
+            refined = named.classes;
+            named.classes = (diffcut_labels){0};
+        }
+    }
+    named_segments_free(&named);
+    if (status == DIFFCUT_OK) {
+        to_protocol(b, &refined);
+        *out = refined;
+    } else {
+        diffcut_labels_free(&refined);
+    }
+    return status;
+}
+
 /* What is compared: with refinement, background first and refined then, as the paper does. */
-static diffcut_status finish(job *j, bool refine, diffcut_labels *out) {
+static diffcut_status finish(job *j, const eval_choice *c, diffcut_labels *out) {
+    const bool refine = c->refine;
     diffcut_labels merged = {0};
+    if (j->bench->naming != NULL) {
+        return finish_named(j, c, out);
+    }
     if (!refine) {
         return diffcut_labels_create(j->segments.width, j->segments.height, j->segments.data, out, j->diagnostics);
     }
@@ -278,6 +322,7 @@ static diffcut_status measure(const job *j, bool refine, const diffcut_labels *p
         .prediction = prediction,
         .truth = b->score.full_resolution ? &j->photo.truth_full : &j->photo.truth,
         .background_merged = refine,
+        .named = b->naming != NULL,
     };
     return diffcut_score_measure(b->protocol, &b->score, &input, out, j->diagnostics);
 }
@@ -301,7 +346,7 @@ static diffcut_status score_choice(job *j, size_t index, diffcut_buffer *out) {
     const eval_choice *c = &j->bench->plan->choices[index];
     diffcut_labels prediction = {0};
     diffcut_score_photo photo = {0};
-    diffcut_status status = finish(j, c->refine, &prediction);
+    diffcut_status status = finish(j, c, &prediction);
     if (status == DIFFCUT_OK && j->bench->predictions != NULL) {
         status = write_prediction(j, c, &prediction);
     }
@@ -464,7 +509,7 @@ diffcut_status eval_photo_picture(eval_bench *bench, const diffcut_dataset_item 
         status = segment(&j, setting, &unchanged);
     }
     if (status == DIFFCUT_OK) {
-        status = finish(&j, refine, &prediction);
+        status = finish(&j, &bench->plan->choices[setting], &prediction);
     }
     if (status == DIFFCUT_OK) {
         status = measure(&j, refine, &prediction, &photo);

@@ -11,6 +11,7 @@
 #include "diffcut/diffcut.h"
 #include "eval_plan.h"
 #include "eval_results.h"
+#include "naming.h"
 
 /* What all photos of a run share; nothing here is owned. */
 typedef struct eval_bench {
@@ -23,6 +24,7 @@ typedef struct eval_bench {
     diffcut_decode_limits limits;
     uint32_t grid_width, grid_height; /* tokens of the model, for colour */
     bool reference;
+    naming *naming;                /* NULL: segments are matched to classes, not named */
     diffcut_cache *cache;          /* NULL: none */
     const char *fingerprint;       /* of the model */
     const char *preparation_words; /* of how a photo is prepared, for the cache's key */

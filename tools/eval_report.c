@@ -31,6 +31,10 @@ double eval_report_interval(const eval_setting *s) {
     return s->miou_high - s->miou_low;
 }
 
+double eval_report_photo_miou(const eval_setting *s) {
+    return s->photo_miou;
+}
+
 double eval_report_accuracy(const eval_setting *s) {
     return s->accuracy;
 }
@@ -92,7 +96,8 @@ static void pad(text *out, size_t used, size_t width) {
 static const struct {
     const char *title;
     eval_figure_fn figure;
-} shares[] = {{"pixels", eval_report_accuracy},
+} shares[] = {{"photos", eval_report_photo_miou},
+              {"pixels", eval_report_accuracy},
               {"ARI", eval_report_rand_index},
               {"bIoU", eval_report_boundary_iou},
               {"bF", eval_report_boundary_f}};
@@ -317,17 +322,31 @@ typedef enum report_file {
     FILE_PHOTOS,
     FILE_COHERENCE,
     FILE_CURVE,
+    FILE_CURVE_PNG,
     FILE_PAGE, /* last: written when all the others are */
     FILE_COUNT
 } report_file;
 
-static const char *const file_names[FILE_COUNT] = {"results.json",  "settings.csv",  "classes.csv", "photos.csv",
-                                                   "coherence.csv", "coherence.svg", "report.html"};
+static const char *const file_names[FILE_COUNT] = {"results.json",  "settings.csv",  "classes.csv",   "photos.csv",
+                                                   "coherence.csv", "coherence.svg", "coherence.png", "report.html"};
 
 static bool is_wanted(const eval_results *r, report_file file) {
-    return file == FILE_PHOTOS                            ? r->photos.next != NULL
-           : file == FILE_COHERENCE || file == FILE_CURVE ? r->coherence_count > 0
-                                                          : true;
+    switch (file) {
+    case FILE_PHOTOS:
+        return r->photos.next != NULL;
+    case FILE_COHERENCE:
+    case FILE_CURVE:
+    case FILE_CURVE_PNG:
+        return r->coherence_count > 0;
+    case FILE_SETTINGS:
+    case FILE_CLASSES:
+    case FILE_PAGE:
+        return r->setting_count > 0; /* else only features are compared */
+    case FILE_JSON:
+    case FILE_COUNT:
+        break;
+    }
+    return true;
 }
 
 /* False: the per-photo rows could not be read. */
@@ -347,6 +366,9 @@ static bool make_file(const eval_results *r, report_file file, text *content) {
         return true;
     case FILE_CURVE:
         eval_report_roc(r, true, content);
+        return true;
+    case FILE_CURVE_PNG:
+        eval_report_roc_png(r, content);
         return true;
     case FILE_PAGE:
         return eval_report_html(r, content);

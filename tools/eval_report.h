@@ -1,6 +1,6 @@
 /*
  * eval_report.h - an evaluation's results as people and programs read them: a table for the terminal, JSON, CSV and
- * one self-contained HTML page. Called by `diffcut eval` and `diffcut eval merge`.
+ * one self-contained HTML page. Called by `diffcut eval`, `diffcut eval merge` and `diffcut coherence`.
  */
 #ifndef DIFFCUT_TOOLS_EVAL_REPORT_H
 #define DIFFCUT_TOOLS_EVAL_REPORT_H
@@ -22,8 +22,9 @@ void eval_report_classes_csv(const eval_results *results, text *out);
  * could not be read. */
 bool eval_report_html(const eval_results *results, text *out);
 
-/* Writes DIR/report.html, results.json, settings.csv, classes.csv, with rows photos.csv, with coherence
- * coherence.csv and coherence.svg. DIR must be there; existing files are kept unless force. */
+/* Writes DIR/results.json, with settings report.html, settings.csv and classes.csv, with rows photos.csv, with
+ * coherence coherence.csv, coherence.svg and coherence.png. DIR must be there; existing files are kept unless force.
+ */
 diffcut_status eval_report_write(const eval_results *results, const char *folder, bool force,
                                  diffcut_diagnostics *diagnostics);
 

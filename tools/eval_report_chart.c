@@ -246,6 +246,36 @@ cleanup:
     free(values);
 }
 
+/* Without memory the figure is left out of the text, whose `failed` tells. */
+void eval_report_roc_png(const eval_results *results, text *out) {
+    size_t points = 0;
+    const size_t count =
+        results->coherence_count < DIFFCUT_MAX_ROC_CURVES ? results->coherence_count : DIFFCUT_MAX_ROC_CURVES;
+    for (size_t i = 0; i < count; i++) {
+        points += results->coherence[i].point_count;
+    }
+    diffcut_roc_point *next = calloc(points + 1, sizeof *next);
+    diffcut_roc_point *all = next;
+    diffcut_roc_curve curves[DIFFCUT_MAX_ROC_CURVES];
+    diffcut_diagnostics ignored;
+    diffcut_buffer file = {0};
+    for (size_t i = 0; i < count && all != NULL; i++) {
+        const eval_coherence *c = &results->coherence[i];
+        curves[i] = (diffcut_roc_curve){c->name, c->auc, next, c->point_count};
+        for (size_t p = 0; p < c->point_count; p++) {
+            *next++ =
+                (diffcut_roc_point){c->points[p].threshold, c->points[p].false_positive, c->points[p].true_positive};
+        }
+    }
+    if (all != NULL && diffcut_encode_roc_png(curves, count, &file, &ignored) == DIFFCUT_OK) {
+        text_add_bytes(out, file.data, file.size);
+    } else {
+        out->failed = true;
+    }
+    diffcut_buffer_free(&file);
+    free(all);
+}
+
 /* ------------------------------------------------------------------------------------------------- sweeps */
 
 /* A parameter that is swept: settings of one line are equal in all else. */

@@ -67,6 +67,9 @@ static void add_setting(text *out, const eval_results *r, const eval_setting *s)
     text_add(out, "], ");
     const double published = eval_published_miou(r->dataset, s->method) / 100;
     add_real(out, "published_miou", published);
+    if (isfinite(s->photo_miou)) {
+        add_real(out, "mean_photo_miou", s->photo_miou);
+    }
     add_real(out, "pixel_accuracy", s->accuracy);
     add_real(out, "adjusted_rand_index", s->rand_index);
     add_real(out, "boundary_iou", s->boundary_iou);

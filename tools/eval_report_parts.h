@@ -19,6 +19,7 @@ bool eval_report_has(const eval_results *results, eval_figure_fn figure);
 
 /* Figures of a setting besides its mIoU; the first is its interval's width. */
 double eval_report_interval(const eval_setting *s);
+double eval_report_photo_miou(const eval_setting *s);
 double eval_report_accuracy(const eval_setting *s);
 double eval_report_rand_index(const eval_setting *s);
 double eval_report_boundary_iou(const eval_setting *s);
@@ -57,6 +58,8 @@ extern const char eval_chart_style[];
 void eval_report_sweeps(const eval_results *results, text *out);
 
 void eval_report_roc(const eval_results *results, bool standalone, text *out);
+/* The same as PNG. */
+void eval_report_roc_png(const eval_results *results, text *out);
 
 /* ------------------------------------------------------------------------------------------------- photos */
 

@@ -25,6 +25,7 @@ typedef struct eval_setting {
     uint32_t k;                      /* clusters asked for; 0 where the method has none */
     double miou;                     /* 0 .. 1, as all figures below; NaN when no photo was scored */
     double miou_low, miou_high;      /* 95 % bootstrap interval; NaN: not made */
+    double photo_miou;               /* mean over the photos of each one's; NaN: not told */
     double accuracy;                 /* share of the pixels that count with the right class */
     double rand_index;               /* adjusted Rand index, mean over the photos */
     double boundary_iou, boundary_f; /* NaN: not asked for */

@@ -9,12 +9,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cache_folder.h"
 #include "eval.h"
 #include "interrupt.h"
 #include "output.h"
 
 #define ITERATIONS 10 /* of the refinement in the paper's evaluation, at 128 x 128 */
 #define MEDIAN 3
+
+/* In its open-vocabulary evaluation, at the input's size. */
+#define NAMED_ITERATIONS 15
+static const uint32_t named_dilations[] = {1, 2, 4, 8, 12, 24, 32, 64};
 
 /* ------------------------------------------------------------------------------------------------- opening */
 
@@ -36,29 +41,13 @@ static int open_set(eval_run *run) {
                : fail(run, NULL, &diagnostics);
 }
 
-/* The folder of features: --cache, else $XDG_CACHE_HOME/diffcut/features, else ~/.cache/diffcut/features. */
-static bool cache_folder(const eval_options *o, text *out) {
-    const char *base = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
-    if (o->cache != NULL) {
-        text_add(out, o->cache);
-    } else if (base != NULL && base[0] == '/') {
-        text_print(out, "%s/diffcut/features", base);
-    } else if (home != NULL && home[0] == '/') {
-        text_print(out, "%s/.cache/diffcut/features", home);
-    } else {
-        return false;
-    }
-    return true;
-}
-
 /* A cache that was asked for must be usable; the usual place may not be, which only costs time. */
 static int open_cache(eval_run *run) {
     const eval_options *o = &run->options;
     diffcut_diagnostics diagnostics;
     text folder = {0};
     int status = -1;
-    if (!o->no_cache && cache_folder(o, &folder) &&
+    if (!o->no_cache && cache_folder(o->cache, "features", &folder) &&
         diffcut_cache_open(text_string(&folder), (uint64_t)o->cache_mib << 20, &run->cache, &diagnostics) !=
             DIFFCUT_OK) {
         if (o->cache != NULL) {
@@ -122,6 +111,13 @@ static int fill_bench(eval_run *run) {
     b->score.full_resolution = o->full_resolution;
     b->score.boundary = o->boundary;
     b->score.replicates = o->replicates;
+    if (o->open_vocabulary) {
+        b->naming = &run->naming;
+        b->preparation.size = b->preparation.input_size;
+        b->settings.iterations = NAMED_ITERATIONS;
+        memcpy(b->settings.dilations, named_dilations, sizeof named_dilations);
+        b->settings.dilation_count = sizeof named_dilations / sizeof *named_dilations;
+    }
     b->grid_width = b->grid_height = b->settings.size / info.feature_stride;
     if (b->grid_width == 0) {
         b->grid_width = b->grid_height = 1;
@@ -186,6 +182,24 @@ static void name_features(const eval_run *run, text *out) {
     }
 }
 
+/* By what segments are named: the CLIP's name and digits, its input, its sentences. */
+static int name_naming(const eval_run *run, text *out) {
+    const eval_options *o = &run->options;
+    char digits[DIFFCUT_FINGERPRINT_SIZE];
+    diffcut_diagnostics diagnostics;
+    diffcut_model_info info;
+    diffcut_model_get_info(run->naming.clip, &info);
+    if (diffcut_model_fingerprint(run->naming.clip, digits, &diagnostics) != DIFFCUT_OK) {
+        return fail(run, NULL, &diagnostics);
+    }
+    text_print(out, "%s, %.16s, at %u pixels, %s", info.name, digits, run->naming.encoder.size,
+               run->naming.encoder.normalize ? "normalised" : "as they are");
+    if (o->naming.templates != NULL) {
+        text_print(out, ", templates %s", o->naming.templates);
+    }
+    return -1;
+}
+
 /* Copies what the header owns; false without memory. */
 static bool copy_plan(const eval_run *run, eval_header *h) {
     h->plan.choices = calloc(run->plan.count, sizeof *h->plan.choices);
@@ -216,6 +230,10 @@ static int fill_header(eval_run *run, int argc, char **argv) {
         text_print(&h->command, " %s", argv[i]);
     }
     name_features(run, &h->features);
+    const int named = o->open_vocabulary ? name_naming(run, &h->names) : -1;
+    if (named >= 0) {
+        return named;
+    }
     h->whole = whole_count(run);
     name_list(run, h->whole, &h->list);
     for (uint64_t i = 0; i < h->whole; i++) {
@@ -279,6 +297,7 @@ void eval_run_free(eval_run *run) {
     diffcut_cache_close(run->cache);
     diffcut_protocol_free(run->protocol);
     diffcut_dataset_close(run->dataset);
+    naming_close(&run->naming);
     engine_close(&run->engine);
 }
 

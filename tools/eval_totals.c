@@ -146,6 +146,7 @@ static diffcut_status take_report(eval_totals *t, size_t setting, const diffcut_
                                           .miou = report.miou,
                                           .miou_low = report.miou_low,
                                           .miou_high = report.miou_high,
+                                          .photo_miou = t->header.names.length > 0 ? report.mean_photo_miou : NAN,
                                           .accuracy = report.pixel_accuracy,
                                           .rand_index = report.ari,
                                           .boundary_iou = report.boundary_iou,
@@ -328,6 +329,10 @@ static void add_remarks(eval_totals *t) {
     if (t->header.whole != t->results.listed) {
         text_print(r, " This is a part of %llu photos.", (unsigned long long)t->header.whole);
     }
+    if (t->header.names.length > 0) {
+        text_print(r, " Open vocabulary: segments are classes by name (%s), nothing is matched.",
+                   text_string(&t->header.names));
+    }
     text_add(r, t->header.rules.reference ? " Ties and mappings as in the published code (--reference)."
                                           : " Sounder rules than the published code's; --reference follows it.");
     if (t->repeated > 0) {
@@ -383,7 +388,8 @@ static void fill_results(eval_totals *t) {
     const eval_header *h = &t->header;
     text_print(&t->data_title, "%s%s%s", text_string(&h->title), h->split.length > 0 ? ", " : "",
                text_string(&h->split));
-    r->dataset = text_string(&h->protocol);
+    text_print(&t->dataset, h->names.length > 0 ? "%s, open vocabulary" : "%s", text_string(&h->protocol));
+    r->dataset = text_string(&t->dataset); /* what is published under the protocol's name is matched, not named */
     r->title = text_string(&t->data_title);
     r->model = text_string(&h->model);
     r->machine = text_string(&h->machine);
@@ -453,5 +459,6 @@ void eval_totals_free(eval_totals *t) {
     eval_header_free(&t->header);
     text_free(&t->remarks);
     text_free(&t->data_title);
+    text_free(&t->dataset);
     *t = (eval_totals){0};
 }

@@ -26,7 +26,7 @@ typedef struct eval_totals {
     const char **class_names;
     eval_failure *failures;
     uint64_t repeated, damaged; /* photos in more than one journal; lines that were left out */
-    text remarks, data_title;
+    text remarks, data_title, dataset;
     /* of the rows' walk */
     journal_reader reader;
     size_t folder;

@@ -14,9 +14,10 @@
 
 /* Names of two words are found by both. */
 static const command *const commands[] = {
-    &command_segment,    &command_features,   &command_cut,          &command_refine,        &command_score,
-    &command_model_info, &command_model_pull, &command_model_verify, &command_model_context, &command_model_synth,
-    &command_similarity, &command_eval_merge, &command_eval,         &command_bench,         &command_serve,
+    &command_segment,     &command_label,      &command_features,   &command_cut,          &command_refine,
+    &command_score,       &command_model_info, &command_model_pull, &command_model_verify, &command_model_context,
+    &command_model_synth, &command_similarity, &command_coherence,  &command_eval_merge,   &command_eval,
+    &command_bench,       &command_serve,
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 

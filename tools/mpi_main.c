@@ -36,7 +36,7 @@ static int run(int argc, char **argv, const team *crew) {
     if (argc < 1 || helps || strcmp(argv[0], "segment") != 0) {
         return crew->rank == 0 ? usage(helps) : helps ? EXIT_DONE : EXIT_USAGE;
     }
-    return segment_command(&command_segment, argc - 1, argv + 1, crew);
+    return segment_main(&command_segment, argc - 1, argv + 1, crew, false);
 }
 
 int main(int argc, char **argv) {

@@ -148,7 +148,7 @@ static void measure(scoring *s, const listing_item *item, const diffcut_labels *
                     const diffcut_labels *truth) {
     diffcut_diagnostics diagnostics = {{0}};
     diffcut_score_photo photo = {0};
-    const diffcut_score_input input = {item->name, prediction, truth, false};
+    const diffcut_score_input input = {.name = item->name, .prediction = prediction, .truth = truth};
     diffcut_status status = diffcut_score_measure(s->protocol, &s->options->settings, &input, &photo, &diagnostics);
     if (status == DIFFCUT_OK) {
         status = diffcut_score_add(s->score, &photo, &diagnostics);

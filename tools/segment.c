@@ -49,7 +49,7 @@ static bool parse_pattern(const char *argument, void *target, text *error) {
     return shards_check_pattern(argument, error);
 }
 
-static const option input_rows[] = {
+const option segment_input_rows[] = {
     {0, "files-from", "FILE",
      "also the photos and folders named in FILE, one a line (LF or CR LF); - for standard input", OPTION_STRING,
      AT(files_from), 0, 0, NULL, NULL},
@@ -60,7 +60,7 @@ static const option input_rows[] = {
     {0},
 };
 
-static const option output_rows[] = {
+const option segment_output_rows[] = {
     {'o', "output", "DIR", "folder of the results, made if missing; default diffcut-out", OPTION_STRING, AT(folder),
      0, 0, NULL, NULL},
     {0, "outputs", "LIST", "which results: labels, overlay, json, coco, npy, features; default labels,overlay,json",
@@ -107,16 +107,16 @@ static const option manifest_rows[] = {
     {0},
 };
 
-static const option batch_rows[] = {
+const option segment_batch_rows[] = {
     {0, "batch", "N", "1 .. 64: photos that go through the network together; default 1", OPTION_UNSIGNED, AT(batch),
      1, DIFFCUT_MAX_BATCH, NULL, NULL},
     {0},
 };
 
 static const option_group groups[] = {
-    {"Input", input_rows, 0},
+    {"Input", segment_input_rows, 0},
     {"", settings_photo_rows, AT(settings)},
-    {"Output", output_rows, 0},
+    {"Output", segment_output_rows, 0},
     {"Batches", manifest_rows, 0},
     {"Cut", settings_cut_rows, AT(settings)},
     {"Network input", settings_size_rows, AT(settings)},
@@ -127,7 +127,7 @@ static const option_group groups[] = {
     {"Model", settings_model_rows, AT(settings)},
     {"", settings_opening_rows, AT(settings)},
     {"", settings_threads_rows, AT(settings)},
-    {"", batch_rows, 0},
+    {"", segment_batch_rows, 0},
     {"Messages", console_options, AT(says)},
     {NULL, NULL, 0},
 };
@@ -344,13 +344,35 @@ static void use_defaults(segment_options *o, const team *crew) {
     }
 }
 
-static int open_and_run(segment_run *run, const command *self, int argc, char **argv, const arguments *photos) {
+static int check_naming(const command *self, const segment_options *o) {
+    if (o->coco || (o->kinds & 1u << OUTPUT_COCO) != 0) {
+        return options_mistake(self, "COCO JSON has no place for these names; NAME.json has them");
+    }
+    return naming_check_line(self, &o->naming);
+}
+
+/* The names' CLIP and list. */
+static int start_naming(segment_run *run) {
+    const segment_options *o = &run->options;
+    const int status = naming_open(&run->naming, &o->naming, NULL, &o->settings, &o->says);
+    if (status >= 0) {
+        return status;
+    }
+    run->names = naming_names(&run->naming, &run->name_count);
+    return run->names != NULL ? -1 : engine_failed(&o->says, NULL, "out of memory");
+}
+
+static int open_and_run(segment_run *run, const command *self, int argc, char **argv, const arguments *photos,
+                        bool named) {
     const engine_target target = {&run->options, &run->options.settings};
     int status = engine_open(&run->engine, self, argc, argv, target, &run->options.says);
     if (status < 0) {
         imply(&run->options);
         use_defaults(&run->options, run->team);
         status = start(run);
+    }
+    if (status < 0 && named) {
+        status = start_naming(run);
     }
     const listing_settings list = list_of(run, photos);
     if (run->team != NULL) {
@@ -362,7 +384,7 @@ static int open_and_run(segment_run *run, const command *self, int argc, char **
     return status < 0 ? segment_list(run, &list) : status;
 }
 
-int segment_command(const command *self, int argc, char **argv, const team *crew) {
+int segment_main(const command *self, int argc, char **argv, const team *crew, bool named) {
     segment_run run = {.options = {.folder = "diffcut-out", .batch = 1}, .team = crew, .stdout_works = true};
     (void)pthread_mutex_init(&run.screen, NULL);
     table_open(&run.claims, NULL);
@@ -374,10 +396,15 @@ int segment_command(const command *self, int argc, char **argv, const team *crew
         imply(&run.options);
         status = check_line(self, &run.options, &photos, crew);
     }
+    if (status < 0 && named) {
+        status = check_naming(self, &run.options);
+    }
     if (status < 0) {
-        status = open_and_run(&run, self, argc, argv, &photos);
+        status = open_and_run(&run, self, argc, argv, &photos, named);
     }
     (void)record_close(&run);
+    free(run.names);
+    naming_close(&run.naming);
     engine_close(&run.engine);
     table_close(&run.claims);
     dump_free(&run.dump);
@@ -387,7 +414,7 @@ int segment_command(const command *self, int argc, char **argv, const team *crew
 }
 
 static int run_segment(const command *self, int argc, char **argv) {
-    return segment_command(self, argc, argv, NULL);
+    return segment_main(self, argc, argv, NULL, false);
 }
 
 const command command_segment = {

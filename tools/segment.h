@@ -2,6 +2,7 @@
  * segment.h - what the parts of `diffcut segment` share.
  *
  *   segment.c        the command: its line, its settings, its totals
+ *   label.c          the command label, which names the segments besides
  *   segment_flow.c   who does what: a thread reads photos ahead, the session's thread computes, one writes behind
  *   segment_photo.c  a photo's reading (what is there already, decoding) and its computation
  *   segment_write.c  a photo's results: encoded, written, reported
@@ -26,6 +27,7 @@
 #include "feed.h"
 #include "listing.h"
 #include "manifest.h"
+#include "naming.h"
 #include "output.h"
 #include "photo.h"
 #include "progress.h"
@@ -57,11 +59,15 @@ typedef struct segment_options {
     uint32_t batch; /* photos that go through the network together */
     const char *dump;
     diffcut_overlay_settings overlay;
+    naming_options naming; /* label's */
 } segment_options;
 
 typedef struct segment_run {
     segment_options options; /* constant while photos are worked on */
     engine engine;
+    naming naming;      /* label's */
+    const char **names; /* of its classes; NULL: segments have no names */
+    size_t name_count;
     output_settings outputs;
     table claims;     /* the reader's */
     const team *team; /* NULL: this process is alone */
@@ -136,9 +142,17 @@ struct photo_result {
     photo_piece *piece;
     double tau;
     diffcut_labels labels; /* data NULL: the end */
+    named_segments named;  /* label's */
     summary_times times;   /* decode, stages, and in total what the computation took */
     text note;             /* the remarks so far */
 };
+
+/* segment.c */
+
+extern const option segment_input_rows[], segment_output_rows[], segment_batch_rows[];
+
+/* Either command, from its line to its exit status, for one process (crew NULL) or one of several. named: label. */
+int segment_main(const command *self, int argc, char **argv, const team *crew, bool named);
 
 /* segment_photo.c */
 
@@ -179,10 +193,5 @@ int segment_list(segment_run *run, const listing_settings *list);
 
 /* The list as one of a team; status is -1 where this process may go on, else the exit status it has come to. */
 int segment_in_team(segment_run *run, const listing_settings *list, int status);
-
-/* segment.c */
-
-/* The command, for one process (crew NULL) or one of several. */
-int segment_command(const command *self, int argc, char **argv, const team *crew);
 
 #endif

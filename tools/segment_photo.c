@@ -316,7 +316,13 @@ static diffcut_status make_map(photo_piece *p, double tau, photo_result **out) {
             after(p, diffcut_labels_finish(session, &p->image, p->features, &tokens, &settings, &result->labels));
     }
     diffcut_labels_free(&tokens);
+    if (status == DIFFCUT_OK && run->names != NULL) {
+        status = naming_apply(&run->naming, &p->image, &result->labels, &result->named, &p->why);
+        result->times.name = result->named.seconds;
+        p->end->times.name += result->named.seconds;
+    }
     if (status != DIFFCUT_OK) {
+        diffcut_labels_free(&result->labels);
         free(result);
         return status;
     }

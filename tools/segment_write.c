@@ -16,13 +16,27 @@
 
 /* ------------------------------------------------------------------------------------------------- files */
 
-static diffcut_status encode(photo_piece *p, output_kind kind, const diffcut_labels *labels, diffcut_buffer *out) {
+/* The photo under the names of its segments. */
+static diffcut_status encode_names(photo_piece *p, const named_segments *named, diffcut_buffer *out) {
+    const segment_run *run = p->run;
+    diffcut_names_settings settings;
+    diffcut_names_settings_init(&settings);
+    settings.overlay = run->options.overlay;
+    return diffcut_encode_names_png(&p->image, &named->classes, run->names, run->name_count, &settings, out,
+                                    &p->unwritten);
+}
+
+/* Of a map whose segments are named, their classes. */
+static diffcut_status encode(photo_piece *p, output_kind kind, const photo_result *result, diffcut_buffer *out) {
     diffcut_diagnostics *diagnostics = &p->unwritten;
+    const bool named = p->run->names != NULL;
+    const diffcut_labels *labels = named ? &result->named.classes : &result->labels;
     switch (kind) {
     case OUTPUT_LABELS:
         return diffcut_encode_labels_png(labels, out, diagnostics);
     case OUTPUT_OVERLAY:
-        return diffcut_encode_overlay_png(&p->image, labels, &p->run->options.overlay, out, diagnostics);
+        return named ? encode_names(p, &result->named, out)
+                     : diffcut_encode_overlay_png(&p->image, labels, &p->run->options.overlay, out, diagnostics);
     case OUTPUT_NPY:
         return diffcut_encode_labels_npy(labels, out, diagnostics);
     case OUTPUT_FEATURES:
@@ -51,7 +65,8 @@ static diffcut_status write_output(photo_piece *p, output_kind kind, double tau,
 }
 
 /* Every output but the summary. An existing one is not even encoded unless it is to be replaced. */
-static diffcut_status write_outputs(photo_piece *p, double tau, const diffcut_labels *labels) {
+static diffcut_status write_outputs(photo_piece *p, const photo_result *result) {
+    const double tau = result->tau;
     const output_settings *s = &p->run->outputs;
     for (int kind = 0; kind < OUTPUT_SUMMARY; kind++) {
         if ((s->kinds & 1u << kind) == 0 || (kind == OUTPUT_FEATURES && tau != s->taus->values[0])) {
@@ -62,7 +77,7 @@ static diffcut_status write_outputs(photo_piece *p, double tau, const diffcut_la
             continue;
         }
         diffcut_buffer file = {0};
-        diffcut_status status = encode(p, (output_kind)kind, labels, &file);
+        diffcut_status status = encode(p, (output_kind)kind, result, &file);
         if (status == DIFFCUT_OK) {
             status = write_output(p, (output_kind)kind, tau, file.data, file.size);
         }
@@ -99,7 +114,7 @@ static diffcut_status write_map(photo_result *result, diffcut_segment_info *segm
     settings.tau = result->tau;
     diffcut_status status = diffcut_labels_describe(&result->labels, &p->image, segments, &p->unwritten);
     if (status == DIFFCUT_OK) {
-        status = write_outputs(p, result->tau, &result->labels);
+        status = write_outputs(p, result);
     }
     result->times.write = progress_clock() - started;
     p->write_seconds += result->times.write;
@@ -118,6 +133,8 @@ static diffcut_status write_map(photo_result *result, diffcut_segment_info *segm
                        .segments = segments,
                        .outputs = &run->outputs,
                        .name = p->name,
+                       .naming = run->names != NULL ? &run->naming : NULL,
+                       .named = &result->named,
                        .times = result->times};
     p->segment_count = summary_segments(&s);
     text_add(&p->results, p->results.length > 0 ? ", " : "");
@@ -331,6 +348,7 @@ void segment_write(photo_result *result) {
         take_map(result);
     }
     diffcut_labels_free(&result->labels);
+    named_segments_free(&result->named);
     text_free(&result->note);
     free(result);
 }

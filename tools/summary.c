@@ -24,6 +24,10 @@ void summary_seconds(const summary_times *times, text *out) {
         text_print(out, ", \"%s\": ", diffcut_stage_name((diffcut_stage)stage));
         json_real(out, times->stages[stage], 4);
     }
+    if (times->name > 0) {
+        text_add(out, ", \"name\": ");
+        json_real(out, times->name, 4);
+    }
     text_add(out, ", \"write\": ");
     json_real(out, times->write, 4);
     text_add(out, ", \"total\": ");
@@ -50,11 +54,35 @@ static void add_outputs(const summary *s, bool names_only, text *out) {
     text_free(&path);
 }
 
+/* , "names": {"sky": 0.31, ...}: the classes that occur, with their share of the photo. */
+static void add_shares(const summary *s, text *out) {
+    const double pixels = (double)s->labels->width * s->labels->height;
+    const char *separator = "";
+    text_add(out, ", \"names\": {");
+    for (uint32_t c = 0; c < diffcut_vocabulary_class_count(s->naming->vocabulary); c++) {
+        uint64_t area = 0;
+        for (uint32_t label = 0; label < s->labels->count; label++) {
+            area += s->segments[label].area > 0 && s->named->class_of[label] == c ? s->segments[label].area : 0;
+        }
+        if (area > 0) {
+            text_add(out, separator);
+            json_string(out, diffcut_vocabulary_class_name(s->naming->vocabulary, c));
+            text_add(out, ": ");
+            json_real(out, (double)area / pixels, 6);
+            separator = ", ";
+        }
+    }
+    text_add(out, "}");
+}
+
 void summary_result(const summary *s, text *out) {
     text_add(out, "{\"tau\": ");
     text_add_real(out, s->settings->tau);
     text_print(out, ", \"segments\": %zu, \"outputs\": ", summary_segments(s));
     add_outputs(s, false, out);
+    if (s->naming != NULL) {
+        add_shares(s, out);
+    }
     text_add(out, "}");
 }
 
@@ -149,11 +177,41 @@ void summary_settings(const diffcut_model *model, const diffcut_settings *settin
     text_print(out, "], \"median\": %u, \"refine_size\": %u}", settings->median, settings->refine_size);
 }
 
-void summary_segment(const diffcut_segment_info *segment, double pixels, text *out) {
+static void add_match(const summary *s, const diffcut_match *match, text *out) {
+    size_t count = 0;
+    const char *const *names = diffcut_vocabulary_names(s->naming->vocabulary, NULL, &count);
+    text_print(out, "\"class\": %u, \"name\": ", match->index);
+    json_string(out, diffcut_vocabulary_class_name(s->naming->vocabulary, match->index));
+    text_add(out, ", \"synonym\": ");
+    json_string(out, match->name < count ? names[match->name] : "");
+    text_add(out, ", \"cosine\": ");
+    json_real(out, (double)match->cosine, 7);
+    text_add(out, ", \"probability\": ");
+    json_real(out, match->probability, 7);
+}
+
+/* The segment's class with its score, and the nearest ones. */
+static void add_segment_names(const summary *s, uint32_t label, text *out) {
+    const diffcut_match *matches = s->named->matches + (size_t)label * NAMING_TOP;
+    if (s->named->match_counts[label] == 0) { /* its embedding is all zeros: nothing can be said */
+        text_print(out, ", \"class\": %u, \"name\": null", s->named->class_of[label]);
+        return;
+    }
+    text_add(out, ",\n     ");
+    add_match(s, &matches[0], out);
+    text_add(out, ",\n     \"top\": [");
+    for (size_t i = 0; i < s->named->match_counts[label]; i++) {
+        text_add(out, i > 0 ? ",\n       {" : "{");
+        add_match(s, &matches[i], out);
+        text_add(out, "}");
+    }
+    text_add(out, "]");
+}
+
+void summary_segment(const diffcut_segment_info *segment, double pixels, uint32_t shown, text *out) {
     uint8_t color[3];
-    diffcut_color(segment->label, color);
-    text_print(out, "\"label\": %u, \"area\": %llu, \"share\": ", segment->label,
-               (unsigned long long)segment->area);
+    diffcut_color(shown, color);
+    text_print(out, "\"label\": %u, \"area\": %llu, \"share\": ", segment->label, (unsigned long long)segment->area);
     json_real(out, (double)segment->area / pixels, 6);
     text_print(out, ", \"box\": [%u, %u, %u, %u], \"mean_rgb\": [", segment->x, segment->y, segment->width,
                segment->height);
@@ -162,6 +220,14 @@ void summary_segment(const diffcut_segment_info *segment, double pixels, text *o
         json_real(out, (double)segment->mean_rgb[channel], 5);
     }
     text_print(out, "], \"color\": [%u, %u, %u]", color[0], color[1], color[2]);
+}
+
+static void add_segment(const summary *s, const diffcut_segment_info *segment, double pixels, text *out) {
+    const uint32_t label = segment->label;
+    summary_segment(segment, pixels, s->naming != NULL ? s->named->class_of[label] : label, out);
+    if (s->naming != NULL) {
+        add_segment_names(s, label, out);
+    }
 }
 
 void summary_file(const summary *s, text *out) {
@@ -175,7 +241,11 @@ void summary_file(const summary *s, text *out) {
     text_add(out, ",\n  ");
     text_add(out, "\"settings\": ");
     summary_settings(s->model, s->settings, out);
-    text_print(out, ",\n  \"grid\": {\"width\": %u, \"height\": %u, \"channels\": %u},\n",
+    text_add(out, ",\n");
+    if (s->naming != NULL) {
+        naming_describe(s->naming, out);
+    }
+    text_print(out, "  \"grid\": {\"width\": %u, \"height\": %u, \"channels\": %u},\n",
                diffcut_features_width(s->features), diffcut_features_height(s->features),
                diffcut_features_channels(s->features));
     text_add(out, "  \"seconds\": ");
@@ -191,7 +261,7 @@ void summary_file(const summary *s, text *out) {
     for (uint32_t i = 0; i < s->labels->count; i++) {
         if (s->segments[i].area > 0) {
             text_print(out, "%s    {", separator);
-            summary_segment(&s->segments[i], (double)s->labels->width * s->labels->height, out);
+            add_segment(s, &s->segments[i], (double)s->labels->width * s->labels->height, out);
             text_add(out, "}");
             separator = ",\n";
         }

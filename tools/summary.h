@@ -7,12 +7,14 @@
 #define DIFFCUT_TOOLS_SUMMARY_H
 
 #include "diffcut/diffcut.h"
+#include "naming.h"
 #include "output.h"
 #include "text.h"
 
 /* Seconds of a photo's steps around the library's stages. */
 typedef struct summary_times {
     double decode, write, total;
+    double name; /* label's */
     double stages[DIFFCUT_STAGE_COUNT];
 } summary_times;
 
@@ -28,7 +30,9 @@ typedef struct summary {
     const diffcut_labels *labels;
     const diffcut_segment_info *segments; /* labels->count */
     const output_settings *outputs;
-    const char *name; /* of the outputs */
+    const char *name;            /* of the outputs */
+    const naming *naming;        /* NULL: segments have no names */
+    const named_segments *named; /* their names */
     summary_times times;
 } summary;
 
@@ -51,8 +55,8 @@ void summary_model(const diffcut_model *model, text *out);
  * lines. */
 void summary_settings(const diffcut_model *model, const diffcut_settings *settings, text *out);
 
-/* "label": 0, "area": 1234, ... of a map of so many pixels, on one line. */
-void summary_segment(const diffcut_segment_info *segment, double pixels, text *out);
+/* "label": 0, "area": 1234, ... of a map of so many pixels, on one line; its colour is that of label `shown`. */
+void summary_segment(const diffcut_segment_info *segment, double pixels, uint32_t shown, text *out);
 
 /* "photo": "..." with, for a name that is no UTF-8, "photo_hex" holding its bytes. */
 void summary_photo(const char *path, text *out);

@@ -267,6 +267,8 @@ typedef struct diffcut_model_settings {
                                 AutoencoderKL; NULL: the model's own */
     const char *context;     /* a file of what diffcut_context_save makes, instead of the text encoders: its prompt is
                                 then the only one that can be asked for; NULL: none */
+    const char *tokenizer;   /* of a CLIP: a folder with vocab.json and merges.txt, instead of those beside its
+                                weights; NULL: its own */
     diffcut_precision precision; /* default DIFFCUT_PRECISION_AUTO */
 } diffcut_model_settings;
 
@@ -564,7 +566,7 @@ typedef void (*diffcut_dump_fn)(void *user, const char *name, const float *data,
 
 /* One operation of a network, after it was computed. Strings are valid during the call. */
 typedef struct diffcut_operation {
-    const char *kind;  /* "conv2d", "linear", "attention", "group_norm", "layer_norm", "add" */
+    const char *kind;  /* "conv2d", "depthwise", "linear", "attention", "group_norm", "layer_norm", "add" */
     const char *shape; /* "128x128x320 -> 128x128x320, 3x3" */
     double flop;       /* multiplications and additions of products, as computed directly; 0 where there are none */
     double seconds;
@@ -701,6 +703,8 @@ DIFFCUT_API diffcut_status diffcut_segment(diffcut_session *session, const diffc
 }
 #endif
 
+#include "encoder.h"
 #include "eval.h"
+#include "vocabulary.h"
 
 #endif /* DIFFCUT_DIFFCUT_H */

@@ -139,6 +139,8 @@ typedef enum diffcut_method {
     DIFFCUT_METHOD_KMEANS = 4,   /* k-means on the unit features */
     DIFFCUT_METHOD_COLOUR = 5,  /* DiffCut's cut on diffcut_features_from_colour: what a photo's colours alone give */
     DIFFCUT_METHOD_DIFFSEG = 6, /* self-attention maps of the whole UNet (Tian et al., CVPR 2024): diffcut_diffseg */
+    DIFFCUT_METHOD_MASKCLIP = 7, /* classes from a CLIP's dense map and a list of names (Zhou et al., ECCV 2022):
+                                    diffcut_classifier_map */
     DIFFCUT_METHOD_COUNT
 } diffcut_method;
 
@@ -171,11 +173,11 @@ DIFFCUT_API void diffcut_cluster_settings_init(diffcut_cluster_settings *cluster
 DIFFCUT_API diffcut_status diffcut_cluster_settings_check(const diffcut_cluster_settings *cluster,
                                                           diffcut_diagnostics *diagnostics);
 
-/* Segments of a feature grid by any method but DIFFSEG, one label a token, numbered 0 .. count - 1. Of settings,
- * alpha, tau, min_tokens and reference (DIFFCUT, COLOUR) and eigen_solver (all but KMEANS) are used. TOKENCUT: 1 is
- * the object, 0 the rest. MASKCUT: the objects are 1 and up in the order in which they were found, 0 the rest. A
- * constant map is one segment, whatever the method. Memory: tokens^2 floats; AUTOSC tokens^2 * 8 bytes beside them
- * and time that grows with tokens^3; KMEANS needs neither. */
+/* Segments of a feature grid by any method but DIFFSEG and MASKCLIP, one label a token, numbered 0 .. count - 1. Of
+ * settings, alpha, tau, min_tokens and reference (DIFFCUT, COLOUR) and eigen_solver (all but KMEANS) are used.
+ * TOKENCUT: 1 is the object, 0 the rest. MASKCUT: the objects are 1 and up in the order in which they were found, 0
+ * the rest. A constant map is one segment, whatever the method. Memory: tokens^2 floats; AUTOSC tokens^2 * 8 bytes
+ * beside them and time that grows with tokens^3; KMEANS needs neither. */
 DIFFCUT_API diffcut_status diffcut_features_cluster(diffcut_session *session, const diffcut_features *features,
                                                     const diffcut_settings *settings,
                                                     const diffcut_cluster_settings *cluster, diffcut_labels *tokens);
@@ -336,6 +338,8 @@ typedef struct diffcut_score_input {
     const diffcut_labels *prediction;
     const diffcut_labels *truth; /* raw values */
     bool background_merged;      /* the first pass is done: diffcut_protocol_merge_background */
+    bool named;                  /* the prediction's labels are the protocol's classes: nothing is matched. A label
+                                    that is no class is DIFFCUT_ERROR_ARGUMENT */
 } diffcut_score_input;
 
 /* Counts of a class in a photo, in pixels. Only classes with a count other than 0 are listed. */
@@ -518,6 +522,20 @@ typedef struct diffcut_roc_point {
  * the first min(room, *count) go to points, which may be NULL. */
 DIFFCUT_API void diffcut_coherence_curve(const diffcut_coherence *coherence, diffcut_roc_point *points, size_t room,
                                          size_t *count);
+
+/* A curve of a figure. */
+typedef struct diffcut_roc_curve {
+    const char *name; /* of the features, UTF-8 */
+    double auc;       /* told beside the name unless NaN */
+    const diffcut_roc_point *points;
+    size_t count;
+} diffcut_roc_curve;
+
+#define DIFFCUT_MAX_ROC_CURVES 16
+
+/* RGB PNG of 1 .. DIFFCUT_MAX_ROC_CURVES curves in one figure, with axes and a legend. */
+DIFFCUT_API diffcut_status diffcut_encode_roc_png(const diffcut_roc_curve *curves, size_t count, diffcut_buffer *out,
+                                                  diffcut_diagnostics *diagnostics);
 
 /* The counts as JSON, and back. */
 DIFFCUT_API diffcut_status diffcut_coherence_save(const diffcut_coherence *coherence, diffcut_buffer *out,

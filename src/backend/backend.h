@@ -50,8 +50,15 @@ typedef enum activation {
     ACTIVATION_GELU, /* exact, by erf */
     ACTIVATION_RELU,
     ACTIVATION_QUICK_GELU, /* x * sigmoid(1.702 x) */
-    ACTIVATION_GEGLU, /* linear only: the first half of the outputs times gelu(second half); y has half as many */
+    ACTIVATION_GELU_TANH,  /* 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
+    /* Linear only; y has half as many outputs as the weight. */
+    ACTIVATION_GEGLU,  /* the first half of the outputs times gelu(second half) */
+    ACTIVATION_SWIGLU, /* silu(first half) times the second half */
 } activation;
+
+static inline bool activation_is_gated(activation act) {
+    return act >= ACTIVATION_GEGLU;
+}
 
 /* y = act(product + bias + per_image) + residual. Unused parts are NULL or ACTIVATION_NONE. The bias is the
  * weight's own. residual may be y itself; no other overlap of inputs and y is allowed. */
@@ -64,9 +71,10 @@ typedef struct epilogue {
 /* A weight as the file has it. The data need not stay valid after weight_create returns, unless it is lent. */
 typedef struct weight_source {
     enum weight_kind {
-        WEIGHT_LINEAR, /* (out, in) */
-        WEIGHT_CONV,   /* (out, in, kernel_h, kernel_w) */
-        WEIGHT_NORM,   /* gamma in `data`, beta in `bias`: (out) each */
+        WEIGHT_LINEAR,    /* (out, in) */
+        WEIGHT_CONV,      /* (out, in, kernel_h, kernel_w) */
+        WEIGHT_NORM,      /* gamma in `data`, beta in `bias`: (out) each */
+        WEIGHT_DEPTHWISE, /* (out, 1, kernel_h, kernel_w): a kernel a channel, both sides odd */
     } kind;
     dtype type; /* of data */
     const void *data;
@@ -127,6 +135,10 @@ typedef struct backend_ops {
     diffcut_status (*conv2d)(backend_stream *stream, const tensor *x, const backend_weight *weight,
                              const conv_geometry *geometry, const epilogue *epilogue, const tensor *y,
                              diffcut_diagnostics *diag);
+    /* y (n, h, w, c): each channel of x (n, h, w, c) convolved with its own kernel, stride 1, zeros around the image
+     * so that it keeps its size, plus bias. y is not x. */
+    diffcut_status (*depthwise)(backend_stream *stream, const tensor *x, const backend_weight *weight,
+                                const tensor *y, diffcut_diagnostics *diag);
     /* y (n, h, w, out) = x (n, h, w, in) * weight^T. */
     diffcut_status (*linear)(backend_stream *stream, const tensor *x, const backend_weight *weight,
                              const epilogue *epilogue, const tensor *y, diffcut_diagnostics *diag);

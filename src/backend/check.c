@@ -84,7 +84,7 @@ static diffcut_status check_shape(const char *operation, const char *part, const
 }
 
 static diffcut_status check_activation(const char *operation, activation act, bool gated, diffcut_diagnostics *diag) {
-    if ((int)act < 0 || act > ACTIVATION_GEGLU || (act == ACTIVATION_GEGLU && !gated)) {
+    if ((int)act < 0 || act > ACTIVATION_SWIGLU || (activation_is_gated(act) && !gated)) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "%s: activation %d cannot be used here", operation, (int)act);
     }
     return DIFFCUT_OK;
@@ -92,12 +92,12 @@ static diffcut_status check_activation(const char *operation, activation act, bo
 
 static diffcut_status check_weight_use(const char *operation, const backend_weight *weight, enum weight_kind kind,
                                        uint32_t channels, diffcut_diagnostics *diag) {
-    static const char *const kinds[] = {"linear", "convolution", "norm"};
+    static const char *const kinds[] = {"linear", "convolution", "norm", "depthwise"};
     if (weight == NULL || weight->kind != kind) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "%s: needs a %s weight, got %s", operation, kinds[kind],
                          weight == NULL ? "none" : kinds[weight->kind]);
     }
-    uint32_t expected = kind == WEIGHT_NORM ? weight->out : weight->in;
+    uint32_t expected = kind == WEIGHT_NORM || kind == WEIGHT_DEPTHWISE ? weight->out : weight->in;
     if (channels != expected) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "%s: x has %u channels, the weight takes %u", operation,
                          (unsigned)channels, (unsigned)expected);
@@ -108,10 +108,10 @@ static diffcut_status check_weight_use(const char *operation, const backend_weig
 /* y is (x->n, h, w, out or half of it), and the parts of the epilogue fit it. */
 static diffcut_status check_output(const char *operation, const tensor *x, uint32_t h, uint32_t w, uint32_t out,
                                    const epilogue *tail, const tensor *y, diffcut_diagnostics *diag) {
-    bool gated = tail != NULL && tail->act == ACTIVATION_GEGLU;
+    bool gated = tail != NULL && activation_is_gated(tail->act);
     if (gated && out % 2 != 0) {
-        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "%s: geglu needs an even number of outputs, not %u", operation,
-                         (unsigned)out);
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "%s: a gate needs an even number of outputs, not %u",
+                         operation, (unsigned)out);
     }
     uint32_t channels = gated ? out / 2 : out;
     diffcut_status status = check_shape(operation, "y", y, x->n, h, w, channels, diag);
@@ -157,6 +157,18 @@ diffcut_status backend_check_conv2d(const tensor *x, const backend_weight *weigh
                          (unsigned)weight->kernel_h, (unsigned)weight->kernel_w, shape_of(x).text);
     }
     return check_output("conv2d", x, h, w, weight->out, tail, y, diag);
+}
+
+diffcut_status backend_check_depthwise(const tensor *x, const backend_weight *weight, const tensor *y,
+                                       diffcut_diagnostics *diag) {
+    diffcut_status status = backend_check_view("depthwise", "x", x, diag);
+    if (status == DIFFCUT_OK) {
+        status = check_weight_use("depthwise", weight, WEIGHT_DEPTHWISE, x->c, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = check_shape("depthwise", "y", y, x->n, x->h, x->w, x->c, diag);
+    }
+    return status;
 }
 
 diffcut_status backend_check_linear(const tensor *x, const backend_weight *weight, const epilogue *tail,
@@ -258,18 +270,23 @@ diffcut_status backend_check_add(const tensor *a, const tensor *b, activation ac
 diffcut_status backend_check_weight(const weight_source *source, struct backend_weight *shape, size_t *elements,
                                     diffcut_diagnostics *diag) {
     bool convolution = source->kind == WEIGHT_CONV;
+    bool depthwise = source->kind == WEIGHT_DEPTHWISE;
     struct backend_weight s = {source->kind,
                                source->out,
-                               source->kind == WEIGHT_NORM ? 1 : source->in,
-                               convolution ? source->kernel_h : 1,
-                               convolution ? source->kernel_w : 1,
+                               source->kind == WEIGHT_NORM || depthwise ? 1 : source->in,
+                               convolution || depthwise ? source->kernel_h : 1,
+                               convolution || depthwise ? source->kernel_w : 1,
                                convolution ? source->stride : 0};
-    if ((int)s.kind < 0 || s.kind > WEIGHT_NORM) {
+    if ((int)s.kind < 0 || s.kind > WEIGHT_DEPTHWISE) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "weight: unknown kind %d", (int)s.kind);
     }
     if (s.out == 0 || s.in == 0 || s.kernel_h == 0 || s.kernel_w == 0) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "weight: shape (%u, %u, %u, %u) is empty", (unsigned)s.out,
                          (unsigned)s.in, (unsigned)s.kernel_h, (unsigned)s.kernel_w);
+    }
+    if (depthwise && (s.kernel_h % 2 == 0 || s.kernel_w % 2 == 0)) {
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "weight: a depthwise kernel of %u x %u has no middle",
+                         (unsigned)s.kernel_h, (unsigned)s.kernel_w);
     }
     if (source->data == NULL || (s.kind == WEIGHT_NORM && source->bias == NULL)) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "weight: no %s", source->data == NULL ? "data" : "bias");

@@ -32,6 +32,8 @@ diffcut_status backend_check_view(const char *operation, const char *part, const
 
 diffcut_status backend_check_conv2d(const tensor *x, const backend_weight *weight, const conv_geometry *geometry,
                                     const epilogue *tail, const tensor *y, diffcut_diagnostics *diag);
+diffcut_status backend_check_depthwise(const tensor *x, const backend_weight *weight, const tensor *y,
+                                       diffcut_diagnostics *diag);
 diffcut_status backend_check_linear(const tensor *x, const backend_weight *weight, const epilogue *tail,
                                     const tensor *y, diffcut_diagnostics *diag);
 /* layer_norm passes groups = 1 and ACTIVATION_NONE. */

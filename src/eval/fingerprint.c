@@ -11,6 +11,7 @@
 #include "io/entry.h"
 #include "model/model.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,12 +19,20 @@
 #define BLOCK_BYTES ((size_t)4096)
 #define BLOCKS 16 /* of a tensor that is not hashed whole */
 
-static const char *const components[] = {"unet", "vae", "text_encoder", "text_encoder_2"};
-enum { COMPONENTS = sizeof components / sizeof *components };
+/* What is hashed of a model: components, then files. */
+static const char *const components[] = {"unet", "vae", "text_encoder", "text_encoder_2", NULL};
+static const char *const configurations[] = {"unet/config.json",
+                                             "vae/config.json",
+                                             "scheduler/scheduler_config.json",
+                                             "text_encoder/config.json",
+                                             "text_encoder_2/config.json",
+                                             "diffcut.json",
+                                             NULL};
 
-static const char *const configurations[] = {
-    "unet/config.json",           "vae/config.json", "scheduler/scheduler_config.json", "text_encoder/config.json",
-    "text_encoder_2/config.json", "diffcut.json"};
+static const char *const encoder_components[] = {"encoder", NULL};
+static const char *const encoder_configurations[] = {
+    "config.json",           "open_clip_config.json",   "preprocessor_config.json",
+    "tokenizer_config.json", "special_tokens_map.json", NULL};
 
 /* A text with its NUL, so that "ab","c" is not "a","bc". */
 static void add_text(hash *h, const char *text) {
@@ -93,18 +102,39 @@ static diffcut_status add_configuration(hash *h, const checkpoint *source, const
 }
 
 static diffcut_status add_checkpoint(hash *h, const checkpoint *source, diffcut_diagnostics *diag) {
+    bool encoder = checkpoint_get_kind(source) != CHECKPOINT_DIFFUSION;
+    const char *const *parts = encoder ? encoder_components : components;
+    const char *const *files = encoder ? encoder_configurations : configurations;
     uint64_t total = 0;
-    for (size_t i = 0; i < COMPONENTS; i++) {
-        for (size_t t = 0; t < checkpoint_count(source, components[i]); t++) {
-            total += checkpoint_at(source, components[i], t)->bytes;
+    for (size_t i = 0; parts[i] != NULL; i++) {
+        for (size_t t = 0; t < checkpoint_count(source, parts[i]); t++) {
+            total += checkpoint_at(source, parts[i], t)->bytes;
         }
     }
     diffcut_status status = DIFFCUT_OK;
-    for (size_t i = 0; i < sizeof configurations / sizeof *configurations && status == DIFFCUT_OK; i++) {
-        status = add_configuration(h, source, configurations[i], diag);
+    for (size_t i = 0; files[i] != NULL && status == DIFFCUT_OK; i++) {
+        status = add_configuration(h, source, files[i], diag);
     }
-    for (size_t i = 0; i < COMPONENTS && status == DIFFCUT_OK; i++) {
-        add_component(h, source, components[i], total <= WHOLE_BYTES);
+    for (size_t i = 0; parts[i] != NULL && status == DIFFCUT_OK; i++) {
+        add_component(h, source, parts[i], total <= WHOLE_BYTES);
+    }
+    return status;
+}
+
+/* The words' files of a text tower, wherever they lie. */
+static diffcut_status add_words(hash *h, const text_tower *text, diffcut_diagnostics *diag) {
+    static const char *const files[] = {"vocab.json", "merges.txt"};
+    diffcut_status status = DIFFCUT_OK;
+    for (size_t i = 0; i < sizeof files / sizeof *files && text->has_files && status == DIFFCUT_OK; i++) {
+        char path[PATH_MAX];
+        diffcut_buffer data = {.data = NULL};
+        (void)snprintf(path, sizeof path, "%.*s/%s", PATH_MAX - 32, text_tower_folder(text), files[i]);
+        status = diffcut_read_file(path, 0, &data, diag);
+        if (status == DIFFCUT_OK) {
+            add_number(h, data.size);
+            hash_add(h, data.data, data.size);
+        }
+        diffcut_buffer_free(&data);
     }
     return status;
 }
@@ -125,6 +155,9 @@ diffcut_status diffcut_model_fingerprint(const diffcut_model *model, char finger
     add_text(&h, info.precision);
     add_text(&h, info.first_stage);
     diffcut_status status = add_checkpoint(&h, model->source, diag);
+    if (status == DIFFCUT_OK && model->encoder != NULL) {
+        status = add_words(&h, &model->encoder->text, diag);
+    }
     if (status == DIFFCUT_OK && model->other != NULL) {
         status = add_checkpoint(&h, model->other, diag);
     }

@@ -250,11 +250,31 @@ static diffcut_status measure_boundary(const measure_maps *maps, const diffcut_s
     return status;
 }
 
+/* A prediction of classes: each label is its own. */
+static diffcut_status take_names(const diffcut_protocol *protocol, const diffcut_labels *prediction,
+                                 diffcut_score_photo *photo, diffcut_diagnostics *diag) {
+    const size_t pixels = (size_t)prediction->width * prediction->height;
+    for (size_t i = 0; i < pixels; i++) {
+        if (prediction->data[i] >= protocol->classes) {
+            return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT,
+                             "diffcut_score_measure: label %" PRIu32
+                             " of a named prediction is no class of %s, which "
+                             "has %" PRIu32,
+                             prediction->data[i], protocol->name, protocol->classes);
+        }
+    }
+    for (uint32_t c = 0; c < protocol->classes; c++) {
+        photo->cluster_of[c] = (int32_t)c;
+    }
+    return DIFFCUT_OK;
+}
+
 static diffcut_status measure_photo(const diffcut_protocol *protocol, const diffcut_score_settings *settings,
-                                    const measure_maps *maps, const measure_passes *p, diffcut_score_photo *photo,
-                                    diffcut_diagnostics *diag) {
+                                    const measure_maps *maps, const measure_passes *p, bool named,
+                                    diffcut_score_photo *photo, diffcut_diagnostics *diag) {
     uint64_t *bands = NULL;
-    diffcut_status status = matching_find(protocol, &p->second, -1, photo->cluster_of, diag);
+    diffcut_status status = named ? take_names(protocol, &maps->prediction, photo, diag)
+                                  : matching_find(protocol, &p->second, -1, photo->cluster_of, diag);
     if (status == DIFFCUT_OK) {
         status = find_classes(p, photo, diag);
     }
@@ -318,11 +338,11 @@ diffcut_status diffcut_score_measure(const diffcut_protocol *protocol, const dif
         status = bring_together(protocol, input->prediction, input->truth, settings->full_resolution, &maps, diag);
     }
     if (status == DIFFCUT_OK) {
-        bool first_pass = protocol->background >= 0 && !input->background_merged;
+        bool first_pass = protocol->background >= 0 && !input->background_merged && !input->named;
         status = run_passes(protocol, &maps, first_pass, &passes, diag);
     }
     if (status == DIFFCUT_OK) {
-        status = measure_photo(protocol, settings, &maps, &passes, &photo, diag);
+        status = measure_photo(protocol, settings, &maps, &passes, input->named, &photo, diag);
     }
     passes_free(&passes);
     maps_free(&maps);

@@ -343,6 +343,29 @@ diffcut_status json_get_uint_list(json_view view, const char *key, uint32_t min,
     return status;
 }
 
+diffcut_status json_get_reals(json_view view, const char *key, double min, double max, size_t count, double *out,
+                              diffcut_diagnostics *diag) {
+    const json_t *list = value_at(view, key);
+    char expected[80];
+    if (list == NULL) {
+        return DIFFCUT_OK;
+    }
+    (void)snprintf(expected, sizeof expected, "a list of %zu numbers in %g .. %g", count, min, max);
+    if (!json_is_array(list) || json_array_size(list) != count) {
+        return wrong(view, key, list, expected, diag);
+    }
+    for (size_t i = 0; i < count; i++) {
+        double number = json_number_value(json_array_get(list, i)); /* 0 for what is none */
+        if (!json_is_number(json_array_get(list, i)) || !(number >= min && number <= max)) {
+            return wrong(view, key, json_array_get(list, i), expected, diag);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        out[i] = json_number_value(json_array_get(list, i));
+    }
+    return DIFFCUT_OK;
+}
+
 diffcut_status json_get_size_list(json_view view, const char *key, size_t max_count, size_t *out, size_t *count,
                                   diffcut_diagnostics *diag) {
     const json_t *list = value_at(view, key);
@@ -471,6 +494,11 @@ bool json_all_off(json_view view, const char *key) {
 
 bool json_has_null(json_view view, const char *key) {
     return json_is_null(json_object_get(view.node, key));
+}
+
+bool json_is_empty_text(json_view view, const char *key) {
+    const json_t *value = value_at(view, key);
+    return json_is_string(value) && json_string_length(value) == 0;
 }
 
 bool json_is_text(json_view view, const char *key) {

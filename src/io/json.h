@@ -61,6 +61,10 @@ diffcut_status json_get_uint_rows(json_view view, const char *key, const uint32_
                                   uint32_t max, size_t count, const uint32_t *lengths, size_t row, uint32_t *out,
                                   diffcut_diagnostics *diag);
 
+/* A list of exactly count numbers; without such a key out stays as it is. */
+diffcut_status json_get_reals(json_view view, const char *key, double min, double max, size_t count, double *out,
+                              diffcut_diagnostics *diag);
+
 /* A list of 0 .. max_count sizes. */
 diffcut_status json_get_size_list(json_view view, const char *key, size_t max_count, size_t *out, size_t *count,
                                   diffcut_diagnostics *diag);
@@ -88,6 +92,9 @@ bool json_has_null(json_view view, const char *key);
 
 /* True for a string, the empty one included. */
 bool json_is_text(json_view view, const char *key);
+
+/* True for the empty string, which json_get_text refuses. */
+bool json_is_empty_text(json_view view, const char *key);
 
 /* Appends a node to an io/bytes sink as indented text with sorted names, as diffusers writes its configurations. */
 struct bytes;

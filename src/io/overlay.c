@@ -10,6 +10,7 @@
 
 #include "core/memory.h"
 #include "io/entry.h"
+#include "io/overlay.h"
 #include "io/palette.h"
 #include "io/png.h"
 #include "segment/labels.h"
@@ -26,7 +27,7 @@ typedef struct overlay {
     const diffcut_image *image;
     const diffcut_labels *labels;
     const uint8_t *colors; /* (count, 3) */
-    const uint8_t *marks;  /* (height, width) of MARK_..., NULL: no lines */
+    uint8_t *marks;        /* (height, width) of MARK_..., NULL: no lines */
     uint32_t opacity;      /* of 256 */
     uint8_t *row;          /* (width, 3) */
 } overlay;
@@ -121,17 +122,17 @@ static const void *overlay_row(void *context, uint32_t y) {
     return o->row;
 }
 
-static diffcut_status overlay_check(const diffcut_image *image, const diffcut_labels *labels,
-                                    const diffcut_overlay_settings *settings, diffcut_diagnostics *diag) {
-    diffcut_status status = labels_check(labels, "diffcut_encode_overlay_png", diag);
+diffcut_status overlay_check(const char *caller, const diffcut_image *image, const diffcut_labels *labels,
+                             const diffcut_overlay_settings *settings, diffcut_diagnostics *diag) {
+    diffcut_status status = labels_check(labels, caller, diag);
     if (status != DIFFCUT_OK) {
         return status;
     }
     if (image == NULL || image->rgb == NULL || image->width != labels->width || image->height != labels->height) {
-        return diag_fail(
-            diag, DIFFCUT_ERROR_ARGUMENT,
-            "diffcut_encode_overlay_png: the image is %" PRIu32 "x%" PRIu32 ", the labels are %" PRIu32 "x%" PRIu32,
-            image != NULL ? image->width : 0, image != NULL ? image->height : 0, labels->width, labels->height);
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT,
+                         "%s: the image is %" PRIu32 "x%" PRIu32 ", the labels are %" PRIu32 "x%" PRIu32, caller,
+                         image != NULL ? image->width : 0, image != NULL ? image->height : 0, labels->width,
+                         labels->height);
     }
     if (!(settings->opacity >= 0 && settings->opacity <= 1)) { /* also refuses NaN */
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "opacity is %g, outside 0 .. 1", (double)settings->opacity);
@@ -139,36 +140,57 @@ static diffcut_status overlay_check(const diffcut_image *image, const diffcut_la
     return DIFFCUT_OK;
 }
 
-static diffcut_status overlay_encode(overlay *o, bool boundaries, diffcut_buffer *out, diffcut_diagnostics *diag) {
-    size_t pixels = (size_t)o->image->width * o->image->height;
-    diffcut_status status = DIFFCUT_OK;
-    uint8_t *colors = NULL;
-    uint8_t *marks = NULL;
+/* The row and, where they are asked for, the lines; release both with overlay_end. */
+static diffcut_status overlay_begin(overlay *o, bool boundaries, diffcut_diagnostics *diag) {
+    const size_t pixels = (size_t)o->image->width * o->image->height;
     o->row = mem_array(o->image->width, 3);
     if (o->row == NULL) {
-        status = diag_no_memory(diag, (size_t)o->image->width * 3, "a row of the overlay");
-        goto cleanup;
-    }
-    colors = palette_colors(o->labels->count, diag);
-    if (colors == NULL) {
-        status = DIFFCUT_ERROR_MEMORY;
-        goto cleanup;
+        return diag_no_memory(diag, (size_t)o->image->width * 3, "a row of the overlay");
     }
     if (boundaries) {
-        marks = mem_array(pixels, 3); /* the marks and two of scratch */
-        if (marks == NULL) {
-            status = diag_no_memory(diag, pixels * 3, "the overlay's lines");
-            goto cleanup;
+        o->marks = mem_array(pixels, 3); /* the marks and two of scratch */
+        if (o->marks == NULL) {
+            return diag_no_memory(diag, pixels * 3, "the overlay's lines");
         }
-        draw_marks(o->labels, marks, marks + pixels, marks + 2 * pixels);
+        draw_marks(o->labels, o->marks, o->marks + pixels, o->marks + 2 * pixels);
     }
-    o->colors = colors;
-    o->marks = marks;
-    status = image_encode_png(IMAGE_PNG_RGB, o->image->width, o->image->height, NULL, 0, overlay_row, o, out, diag);
-cleanup:
-    mem_free(marks);
-    mem_free(colors);
+    return DIFFCUT_OK;
+}
+
+static void overlay_end(overlay *o) {
+    mem_free(o->marks);
     mem_free(o->row);
+}
+
+static diffcut_status overlay_encode(overlay *o, bool boundaries, diffcut_buffer *out, diffcut_diagnostics *diag) {
+    uint8_t *colors = palette_colors(o->labels->count, diag);
+    diffcut_status status = DIFFCUT_ERROR_MEMORY;
+    if (colors != NULL) {
+        o->colors = colors;
+        status = overlay_begin(o, boundaries, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status =
+            image_encode_png(IMAGE_PNG_RGB, o->image->width, o->image->height, NULL, 0, overlay_row, o, out, diag);
+    }
+    overlay_end(o);
+    mem_free(colors);
+    return status;
+}
+
+static uint32_t opacity_of(const diffcut_overlay_settings *settings) {
+    return (uint32_t)lrintf(settings->opacity * 256);
+}
+
+diffcut_status overlay_paint(const diffcut_image *image, const diffcut_labels *labels, const uint8_t *colors,
+                             const diffcut_overlay_settings *settings, uint8_t *rgb, diffcut_diagnostics *diag) {
+    const size_t row_bytes = (size_t)image->width * 3;
+    overlay o = {.image = image, .labels = labels, .colors = colors, .opacity = opacity_of(settings)};
+    const diffcut_status status = overlay_begin(&o, settings->boundaries, diag);
+    for (uint32_t y = 0; y < image->height && status == DIFFCUT_OK; y++) {
+        memcpy(rgb + y * row_bytes, overlay_row(&o, y), row_bytes);
+    }
+    overlay_end(&o);
     return status;
 }
 
@@ -182,13 +204,13 @@ diffcut_status diffcut_encode_overlay_png(const diffcut_image *image, const diff
     if (settings != NULL) {
         used = *settings;
     }
-    diffcut_status status = overlay_check(image, labels, &used, diag);
+    diffcut_status status = overlay_check("diffcut_encode_overlay_png", image, labels, &used, diag);
     if (status != DIFFCUT_OK) {
         return status;
     }
     if (out == NULL) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "diffcut_encode_overlay_png: out is NULL");
     }
-    overlay o = {.image = image, .labels = labels, .opacity = (uint32_t)lrintf(used.opacity * 256)};
+    overlay o = {.image = image, .labels = labels, .opacity = opacity_of(&used)};
     return overlay_encode(&o, used.boundaries, out, diag);
 }

@@ -108,8 +108,8 @@ void about_variant(const char *file, char out[ABOUT_TEXT_SIZE]) {
     out[size] = '\0';
 }
 
-/* How the UNet's weights are kept tells how the model's are. */
-static void read_layout(const checkpoint *source, model_about *out) {
+/* How the main network's weights are kept tells how the model's are. */
+static void read_layout(const checkpoint *source, const char *component, model_about *out) {
     struct stat info;
     const char *first = NULL;
     out->layout = "folder";
@@ -118,11 +118,11 @@ static void read_layout(const checkpoint *source, model_about *out) {
         out->layout = "single file";
         return;
     }
-    for (size_t i = 0; i < checkpoint_count(source, "unet"); i++) {
-        const safetensors_tensor *tensor = checkpoint_at(source, "unet", i);
+    for (size_t i = 0; i < checkpoint_count(source, component); i++) {
+        const safetensors_tensor *tensor = checkpoint_at(source, component, i);
         const char *file;
         diffcut_diagnostics ignored;
-        if (checkpoint_find(source, "unet", tensor->name, &tensor, &file, &ignored) == DIFFCUT_OK) {
+        if (checkpoint_find(source, component, tensor->name, &tensor, &file, &ignored) == DIFFCUT_OK) {
             first = first != NULL ? first : file;
             out->layout = strcmp(first, file) != 0 ? "sharded" : out->layout;
         }
@@ -152,10 +152,11 @@ static diffcut_status add_component(checkpoint *source, const char *component, m
 }
 
 diffcut_status model_about_read(checkpoint *source, model_about *out, diffcut_diagnostics *diag) {
-    static const char *const components[] = {"unet", "vae", "text_encoder", "text_encoder_2"};
+    static const char *const components[] = {"unet", "vae", "text_encoder", "text_encoder_2", "encoder"};
     model_about about = {.layout = NULL};
     diffcut_status status = read_license(source, &about, diag);
-    read_layout(source, &about);
+    bool encoder = checkpoint_get_kind(source) != CHECKPOINT_DIFFUSION;
+    read_layout(source, encoder ? "encoder" : "unet", &about);
     for (size_t i = 0; i < sizeof components / sizeof *components && status == DIFFCUT_OK; i++) {
         status = add_component(source, components[i], &about, diag);
     }

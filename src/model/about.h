@@ -19,8 +19,8 @@ typedef struct model_about {
     uint32_t text_encoders;
 } model_about;
 
-/* The UNet is required already. Components that cannot be read are left out: nothing here is a reason to fail but
- * memory. */
+/* The main network's component is required already. Components that cannot be read are left out: nothing here is a
+ * reason to fail but memory. */
 diffcut_status model_about_read(checkpoint *source, model_about *out, diffcut_diagnostics *diag);
 
 /* The licence that a README's front matter names; "" when it has none. text ends with NUL. */

@@ -14,7 +14,13 @@ const checkpoint_layout checkpoint_layouts[CHECKPOINT_PARTS] = {
     {"vae", "vae/", "diffusion_pytorch_model", FOLDER_NAMES_VAE},
     {"text_encoder", "text_encoder/", "model", FOLDER_NAMES_CLIP},
     {"text_encoder_2", "text_encoder_2/", "model", FOLDER_NAMES_CLIP},
+    {CHECKPOINT_ENCODER, "", "model", FOLDER_NAMES_ENCODER},
 };
+
+/* open_clip's own layout has another name for the same component; its older name is looked for, too. */
+static const checkpoint_layout open_clip = {CHECKPOINT_ENCODER, "", "open_clip_model", FOLDER_NAMES_OPEN_CLIP};
+static const checkpoint_layout open_clip_older = {CHECKPOINT_ENCODER, "", "open_clip_pytorch_model",
+                                                  FOLDER_NAMES_OPEN_CLIP};
 
 const checkpoint_layout *checkpoint_layout_of(const char *component) {
     for (size_t i = 0; i < CHECKPOINT_PARTS; i++) {
@@ -185,8 +191,34 @@ static folder_place place_of(const checkpoint *self, const checkpoint_layout *la
         .root = self->folder, .sub = own ? "" : layout->sub, .stem = layout->stem, .variant = self->variant};
 }
 
-bool checkpoint_has_component(const checkpoint *self, const char *component) {
+checkpoint_text checkpoint_config_name(const checkpoint *self, const char *component) {
+    checkpoint_text name;
+    bool own = strcmp(component, CHECKPOINT_ENCODER) == 0;
+    (void)snprintf(name.text, sizeof name.text, "%.40s%s%s", own ? "" : component, own ? "" : "/",
+                   own && self->encoder == CHECKPOINT_OPEN_CLIP ? CHECKPOINT_OPEN_CLIP_CONFIG : "config.json");
+    return name;
+}
+
+checkpoint_kind checkpoint_get_kind(const checkpoint *self) {
+    return self->encoder;
+}
+
+/* How a component lies in this folder; NULL when there is no such component. */
+static const checkpoint_layout *layout_of(const checkpoint *self, const char *component) {
     const checkpoint_layout *layout = checkpoint_layout_of(component);
+    bool encoder = layout != NULL && strcmp(layout->component, CHECKPOINT_ENCODER) == 0;
+    if (encoder && self->encoder == CHECKPOINT_DIFFUSION) {
+        return NULL;
+    }
+    if (!encoder || self->encoder == CHECKPOINT_TRANSFORMERS) {
+        return layout;
+    }
+    folder_place place = place_of(self, &open_clip_older);
+    return layout_folder_has(&place) ? &open_clip_older : &open_clip;
+}
+
+bool checkpoint_has_component(const checkpoint *self, const char *component) {
+    const checkpoint_layout *layout = layout_of(self, component);
     if (layout == NULL) {
         return false;
     }
@@ -198,11 +230,11 @@ bool checkpoint_has_component(const checkpoint *self, const char *component) {
 }
 
 diffcut_status checkpoint_require(checkpoint *self, const char *component, diffcut_diagnostics *diag) {
-    const checkpoint_layout *layout = checkpoint_layout_of(component);
+    const checkpoint_layout *layout = layout_of(self, component);
     if (layout == NULL) {
-        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "no model has a component \"%.40s\"", component);
+        return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "this model has no component \"%.40s\"", component);
     }
-    checkpoint_part *part = &self->parts[layout - checkpoint_layouts];
+    checkpoint_part *part = &self->parts[checkpoint_layout_of(component) - checkpoint_layouts];
     if (self->single != NULL) {
         return part->table.count > 0 ? tensor_table_settle(&part->table, diag)
                                      : diag_fail(diag, DIFFCUT_ERROR_MODEL, "%s: the file has no %s",
@@ -214,6 +246,9 @@ diffcut_status checkpoint_require(checkpoint *self, const char *component, diffc
     folder_place place = place_of(self, layout);
     diffcut_status status =
         layout_folder_load(&place, layout->names, &part->table, part->label, sizeof part->label, diag);
+    if (status == DIFFCUT_OK) {
+        status = tensor_table_settle(&part->table, diag);
+    }
     if (status != DIFFCUT_OK) {
         tensor_table_free(&part->table);
         return status;

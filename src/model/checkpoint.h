@@ -1,9 +1,10 @@
 /*
  * checkpoint.h - a model on disk, and the one lookup of its tensors and configurations.
  *
- * Whatever the layout (diffusers folder, variants, shards, a single file in the original names, the Hugging Face
- * cache), a component's ("unet", "vae", "text_encoder", "text_encoder_2") tensors have the names that diffusers gives
- * them today, and are views into the mapped files. Immutable once what is needed is required, readable from any
+ * Whatever the layout (diffusers folder, variants, shards, a single file in the original names, an image encoder of
+ * transformers or open_clip, the Hugging Face cache), a component's ("unet", "vae", "text_encoder", "text_encoder_2",
+ * "encoder") tensors have the names that diffusers and transformers give them today, and are views into the mapped
+ * files. Immutable once what is needed is required, readable from any
  * thread. Called by model/model, nn/weights and the networks.
  */
 #ifndef DIFFCUT_MODEL_CHECKPOINT_H
@@ -49,6 +50,20 @@ diffcut_status checkpoint_json(const checkpoint *self, const char *name, json_do
 /* Where a file lies that is no configuration ("tokenizer/merges.txt"); the caller frees *path with mem_free.
  * DIFFCUT_ERROR_MODEL when it is missing. */
 diffcut_status checkpoint_path_of(const checkpoint *self, const char *name, char **path, diffcut_diagnostics *diag);
+
+/* A component's configuration, as messages call it: "unet/config.json", "open_clip_config.json". */
+typedef struct checkpoint_text {
+    char text[64];
+} checkpoint_text;
+checkpoint_text checkpoint_config_name(const checkpoint *self, const char *component);
+
+/* What kind of folder it is. An image encoder's is one component, "encoder", of which CLIP's text is a part. */
+typedef enum checkpoint_kind {
+    CHECKPOINT_DIFFUSION,    /* or a single file of one */
+    CHECKPOINT_TRANSFORMERS, /* config.json, model.safetensors */
+    CHECKPOINT_OPEN_CLIP     /* open_clip_config.json, open_clip_model.safetensors */
+} checkpoint_kind;
+checkpoint_kind checkpoint_get_kind(const checkpoint *self);
 
 /* True when there are weights of this component. */
 bool checkpoint_has_component(const checkpoint *self, const char *component);

@@ -8,7 +8,9 @@
 #include "model/layout_folder.h"
 #include "model/single_file.h"
 
-#define CHECKPOINT_PARTS 4
+#define CHECKPOINT_PARTS 5
+#define CHECKPOINT_ENCODER "encoder" /* the component of an image encoder's folder */
+#define CHECKPOINT_OPEN_CLIP_CONFIG "open_clip_config.json"
 
 /* Where diffusers' layout keeps a component. */
 typedef struct checkpoint_layout {
@@ -32,6 +34,7 @@ struct checkpoint {
     char *variant;     /* as asked for, or NULL */
     char *config;      /* folder of a single file's configurations, or NULL */
     const char *alone; /* "vae/": the folder is this component's own, and its files lie in it; else NULL */
+    checkpoint_kind encoder;
     double scaling_factor;
     safetensors *single; /* NULL for a folder */
     single_kind kind;

@@ -173,18 +173,30 @@ static diffcut_status no_model(const checkpoint *self, diffcut_diagnostics *diag
     if (pickle[0] != '\0') {
         return weights_file_refuse_pickle(pickle, diag);
     }
-    return diag_fail(
-        diag, DIFFCUT_ERROR_MODEL,
-        "%.300s: the model has no unet/config.json; a model is a folder with unet/, vae/ and so on, or a "
-        "single safetensors file",
-        self->path);
+    return diag_fail(diag, DIFFCUT_ERROR_MODEL,
+                     "%.300s: the model has no unet/config.json; a model is a folder with unet/, vae/ and so on, an "
+                     "image encoder's with its config.json, or a single safetensors file",
+                     self->path);
 }
 
 static diffcut_status open_folder(checkpoint *self, diffcut_diagnostics *diag) {
     if (access(self->path, R_OK | X_OK) != 0) {
         return diag_fail(diag, DIFFCUT_ERROR_IO, "%.300s: %s", self->path, strerror(errno));
     }
-    return checkpoint_has(self, "unet") ? DIFFCUT_OK : no_model(self, diag);
+    if (checkpoint_has(self, "unet")) {
+        return DIFFCUT_OK;
+    }
+    /* Some repositories have an encoder in both layouts: transformers' is taken where its weights are there. */
+    bool open_clip = checkpoint_has(self, CHECKPOINT_OPEN_CLIP_CONFIG);
+    bool transformers = checkpoint_has(self, "config.json");
+    if (transformers) {
+        self->encoder = CHECKPOINT_TRANSFORMERS;
+        transformers = !open_clip || checkpoint_has_component(self, CHECKPOINT_ENCODER);
+    }
+    if (open_clip && !transformers) {
+        self->encoder = CHECKPOINT_OPEN_CLIP;
+    }
+    return open_clip || transformers ? DIFFCUT_OK : no_model(self, diag);
 }
 
 /* Maps the file and builds the tables of all components: its configurations are told from them. */

@@ -116,21 +116,43 @@ static diffcut_status nothing_found(const folder_place *place, diffcut_diagnosti
 
 /* ------------------------------------------------------------------------------------------------- loading */
 
+/* NAME_UNKNOWN keeps a key as it is. */
+static name_form rename_key(folder_names names, const char *key, char name[NAMES_SIZE]) {
+    switch (names) {
+    case FOLDER_NAMES_VAE:
+        return names_vae_diffusers(key, name);
+    case FOLDER_NAMES_CLIP:
+        return names_clip(key, name);
+    case FOLDER_NAMES_ENCODER:
+        return names_encoder(key, name);
+    case FOLDER_NAMES_OPEN_CLIP:
+        return names_open_clip_model(key, name);
+    case FOLDER_NAMES_AS_THEY_ARE:
+        break;
+    }
+    return NAME_UNKNOWN;
+}
+
 diffcut_status layout_folder_add(const safetensors *file, folder_names names, tensor_table *table,
                                  diffcut_diagnostics *diag) {
     for (size_t i = 0; i < safetensors_count(file); i++) {
         safetensors_tensor tensor = *safetensors_at(file, i);
         char name[NAMES_SIZE];
-        const char *key = tensor.name;
-        if ((names == FOLDER_NAMES_VAE && names_vae_diffusers(key, name) != NAME_UNKNOWN) ||
-            (names == FOLDER_NAMES_CLIP && names_clip(key, name) != NAME_UNKNOWN)) {
-            key = name;
+        name_form form = rename_key(names, tensor.name, name);
+        const char *key = form != NAME_UNKNOWN ? name : tensor.name;
+        if (form == NAME_STACKED) {
+            diffcut_status status = tensor_table_add_stacked(table, file, &tensor, name, diag);
+            if (status != DIFFCUT_OK) {
+                return status;
+            }
+            continue;
         }
         if (names == FOLDER_NAMES_VAE && tensor.rank == 4 && tensor.shape[2] == 1 && tensor.shape[3] == 1 &&
             names_is_vae_attention(key)) {
             tensor.rank = 2;
         }
-        diffcut_status status = tensor_table_add(table, file, &tensor, key, false, diag);
+        bool transposed = form == NAME_TRANSPOSED && tensor.rank == 2;
+        diffcut_status status = tensor_table_add(table, file, &tensor, key, transposed, diag);
         if (status != DIFFCUT_OK) {
             return status;
         }

@@ -19,7 +19,13 @@ typedef struct folder_place {
     const char *variant; /* this variant and no other, or NULL: the plain one, else fp16, else bf16 */
 } folder_place;
 
-typedef enum folder_names { FOLDER_NAMES_AS_THEY_ARE, FOLDER_NAMES_VAE, FOLDER_NAMES_CLIP } folder_names;
+typedef enum folder_names {
+    FOLDER_NAMES_AS_THEY_ARE,
+    FOLDER_NAMES_VAE,
+    FOLDER_NAMES_CLIP,
+    FOLDER_NAMES_ENCODER,  /* transformers' image encoders and CLIP */
+    FOLDER_NAMES_OPEN_CLIP /* open_clip's whole model */
+} folder_names;
 
 /* True when there are weights (a link that leads nowhere counts: opening it says so). */
 bool layout_folder_has(const folder_place *place);

@@ -2,6 +2,7 @@
 #include "model/model.h"
 
 #include "core/memory.h"
+#include "model/hooks.h"
 #include "model/single_config.h"
 
 #include <stdio.h>
@@ -118,6 +119,9 @@ static diffcut_status add_need(void *user, const char *component, const char *pr
 /* Checks by their headers all tensors that the features need, and adds them up. */
 static diffcut_status check_weights(diffcut_model *model, diffcut_diagnostics *diag) {
     need_sum sum = {model->source, &model->needed, diag};
+    if (model->encoder != NULL) {
+        return model_encoder_visit(model->encoder, add_need, &sum);
+    }
     diffcut_status status = unet_visit(model->network, model->hook.step + 1, add_need, &sum);
     if (status == DIFFCUT_OK) {
         status = context_source_visit(model->text, add_need, &sum);
@@ -160,6 +164,17 @@ static diffcut_status add_parameters(void *user, const char *component, const ch
     return DIFFCUT_OK;
 }
 
+/* Of the network that features go through. */
+static uint64_t count_parameters(const diffcut_model *model) {
+    uint64_t parameters = 0;
+    if (model->encoder != NULL) {
+        (void)image_encoder_visit(&model->encoder->image, add_parameters, &parameters);
+    } else {
+        (void)unet_visit(model->network, model->hook.step + 1, add_parameters, &parameters);
+    }
+    return parameters;
+}
+
 static diffcut_status choose_precision(diffcut_model *model, diffcut_precision wanted, diffcut_diagnostics *diag) {
     if ((int)wanted < DIFFCUT_PRECISION_AUTO || wanted > DIFFCUT_PRECISION_BF16) {
         return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "precision %d is none of the precisions", (int)wanted);
@@ -170,15 +185,49 @@ static diffcut_status choose_precision(diffcut_model *model, diffcut_precision w
         return diag_fail(diag, DIFFCUT_ERROR_UNSUPPORTED, "precision bf16: backend %s computes in f32 only",
                          ops->name);
     }
-    uint64_t parameters = 0;
-    (void)unet_visit(model->network, model->hook.step + 1, add_parameters, &parameters);
-    bool large = parameters >= BF16_LEAST_PARAMETERS;
+    bool large = count_parameters(model) >= BF16_LEAST_PARAMETERS;
     bool reduce = wanted == DIFFCUT_PRECISION_BF16 ||
                   (wanted == DIFFCUT_PRECISION_AUTO && support == BACKEND_BF16_FAST && large);
     model->precision = reduce ? DTYPE_BF16 : DTYPE_F32;
-    unet_set_precision(model->network, model->precision);
-    context_source_set_precision(model->text, model->precision);
+    if (model->encoder != NULL) {
+        model_encoder_set_precision(model->encoder, model->precision);
+    } else {
+        unet_set_precision(model->network, model->precision);
+        context_source_set_precision(model->text, model->precision);
+    }
     return DIFFCUT_OK;
+}
+
+/* What only a diffusion model has a use for is refused, not ignored. */
+static diffcut_status check_encoder_settings(const diffcut_model_settings *settings, diffcut_diagnostics *diag) {
+    const char *what = settings->first_stage != NULL ? "first stage" : settings->context != NULL ? "context" : NULL;
+    if (what == NULL) {
+        return DIFFCUT_OK;
+    }
+    return diag_fail(diag, DIFFCUT_ERROR_ARGUMENT, "an image encoder takes no %s", what);
+}
+
+static diffcut_status open_encoder(diffcut_model *model, const diffcut_model_settings *settings,
+                                   diffcut_diagnostics *diag) {
+    diffcut_status status = check_encoder_settings(settings, diag);
+    if (status == DIFFCUT_OK) {
+        status = checkpoint_require(model->source, "encoder", diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = backend_open(settings->backend, &model->backend, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = model_encoder_open(model->backend, model->source, settings->tokenizer, &model->encoder, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = model_about_read(model->source, &model->about, diag);
+    }
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    model_settings_of_encoder(model->encoder->image.image_size, &model->settings);
+    name_by_path(model);
+    return choose_precision(model, settings->precision, diag);
 }
 
 static diffcut_status open_parts(diffcut_model *model, const char *path, const diffcut_model_settings *settings,
@@ -186,6 +235,14 @@ static diffcut_status open_parts(diffcut_model *model, const char *path, const d
     unet_config config;
     const checkpoint_settings layout = {.variant = settings->variant, .config = settings->config};
     diffcut_status status = checkpoint_open(path, &layout, &model->source, diag);
+    if (status == DIFFCUT_OK && checkpoint_get_kind(model->source) != CHECKPOINT_DIFFUSION) {
+        return open_encoder(model, settings, diag);
+    }
+    if (status == DIFFCUT_OK && settings->tokenizer != NULL) {
+        status =
+            diag_fail(diag, DIFFCUT_ERROR_ARGUMENT,
+                      "%.200s: a tokenizer beside the model's can be given for a CLIP only", settings->tokenizer);
+    }
     if (status == DIFFCUT_OK) {
         status = checkpoint_require(model->source, "unet", diag);
     }
@@ -225,6 +282,7 @@ static diffcut_status open_parts(diffcut_model *model, const char *path, const d
 
 static void free_model(diffcut_model *model) {
     context_cache_free(&model->contexts);
+    model_encoder_close(model->encoder);
     context_source_close(model->text);
     unet_close(model->network);
     first_stage_close(model->first_stage);
@@ -316,36 +374,85 @@ static uint32_t encoders_needed(const diffcut_model *model) {
     return model->settings.family == MODEL_SDXL ? 2 : 1;
 }
 
+/* What the two kinds of model tell in different ways. */
+typedef struct info_parts {
+    const char *family, *first_stage, *hook;
+    uint32_t stride, channels, encoders, encoders_needed;
+} info_parts;
+
+static info_parts parts_of(const diffcut_model *model) {
+    if (model->encoder != NULL) {
+        const image_encoder *image = &model->encoder->image;
+        return (info_parts){.family = image->kind,
+                            .first_stage = "none",
+                            .hook = HOOKS_TOKENS,
+                            .stride = image->stride,
+                            .channels = image->channels,
+                            .encoders = model->encoder->text.present ? 1 : 0};
+    }
+    return (info_parts){.family = model_family_name(model->settings.family),
+                        .first_stage = first_stage_name(first_stage_get_kind(model->first_stage)),
+                        .hook = model->hook.name,
+                        .stride = model->settings.factor << model->hook.level,
+                        .channels = model->hook.channels,
+                        .encoders = model->about.text_encoders,
+                        .encoders_needed = encoders_needed(model)};
+}
+
 void diffcut_model_get_info(const diffcut_model *model, diffcut_model_info *info) {
-    uint32_t stride = model->settings.factor << model->hook.level;
+    const info_parts parts = parts_of(model);
     *info = (diffcut_model_info){
         .name = model->settings.name,
         .path = checkpoint_path(model->source),
-        .family = model_family_name(model->settings.family),
-        .first_stage = first_stage_name(first_stage_get_kind(model->first_stage)),
+        .family = parts.family,
+        .first_stage = parts.first_stage,
         .backend = model->backend->ops->name,
         .precision = model->precision == DTYPE_BF16 ? "bf16" : "f32",
         .dtype = weight_totals_type(&model->needed),
-        .hook = model->hook.name,
+        .hook = parts.hook,
         .size = model->settings.size,
-        .multiple = stride, /* so that every token covers as many pixels as the others */
+        .multiple = parts.stride, /* so that every token covers as many pixels as the others */
         .timestep = model->settings.timestep,
         .alpha = model->settings.alpha,
         .tau = model->settings.tau,
         .parameters_needed = model->needed.parameters,
         .parameters_total = model->about.parameters,
         .bytes_needed = model->needed.bytes,
-        .feature_channels = model->hook.channels,
-        .feature_stride = stride,
+        .feature_channels = parts.channels,
+        .feature_stride = parts.stride,
         .bytes_total = model->about.bytes,
         .layout = model->about.layout,
         .variant = model->about.variant,
         .cached = model->about.cached,
         .license = model->about.license,
         .license_file = model->about.license_file,
-        .text_encoders = model->about.text_encoders,
-        .text_encoders_needed = encoders_needed(model),
+        .text_encoders = parts.encoders,
+        .text_encoders_needed = parts.encoders_needed,
     };
+}
+
+diffcut_status model_need_diffusion(const diffcut_model *model, const char *what, diffcut_diagnostics *diag) {
+    if (model->encoder == NULL) {
+        return DIFFCUT_OK;
+    }
+    return diag_fail(diag, DIFFCUT_ERROR_UNSUPPORTED, "%s: %s is an image encoder (%s), which has none", what,
+                     model->settings.name, model->encoder->image.kind);
+}
+
+diffcut_status model_prepare_encoder(const diffcut_model *model, const work *w, bool head) {
+    diffcut_model *self = (diffcut_model *)(uintptr_t)model; /* as below */
+    (void)pthread_mutex_lock(&self->preparing);
+    diffcut_status status = image_encoder_prepare(&self->encoder->image, head, w->diag);
+    (void)pthread_mutex_unlock(&self->preparing);
+    return status;
+}
+
+diffcut_status model_prepare_words(const diffcut_model *model, const work *w) {
+    diffcut_model *self = (diffcut_model *)(uintptr_t)model; /* as below */
+    (void)pthread_mutex_lock(&self->preparing);
+    diffcut_status status = text_tower_prepare(&self->encoder->text, w->diag);
+    (void)pthread_mutex_unlock(&self->preparing);
+    return status;
 }
 
 diffcut_status model_encode_text(const diffcut_model *model, backend_stream *stream, const work *w,

@@ -1,5 +1,6 @@
 /*
- * model.h - a checkpoint, opened: configuration, network, defaults; shared by sessions.
+ * model.h - a checkpoint, opened: configuration, network, defaults; shared by sessions. Either a diffusion model or
+ * an image encoder.
  *
  * Opening checks every tensor that the default hook needs by its header; weights are read and prepared when they are
  * first computed with (model_prepare_...), and further ones when a deeper hook is first asked
@@ -11,6 +12,7 @@
 #include "model/about.h"
 #include "model/context.h"
 #include "model/context_cache.h"
+#include "model/encoder.h"
 #include "model/settings.h"
 #include "nn/first_stage.h"
 #include "nn/scheduler.h"
@@ -24,6 +26,7 @@ struct diffcut_model {
     checkpoint *source;
     checkpoint *other; /* of a first stage that is not the model's own, else NULL */
     backend *backend;
+    model_encoder *encoder; /* of an image encoder, which has none of the diffusion model's parts; else NULL */
     unet *network;
     first_stage *first_stage;
     model_settings settings;
@@ -49,11 +52,18 @@ diffcut_status model_prepare_first_stage(const diffcut_model *model, const work 
  * model_release_context. Thread-safe. */
 diffcut_status model_prepare(const diffcut_model *model, backend_stream *stream, const work *w, const unet_hook *hook,
                              const char *prompt, unet_context **context);
+/* Makes an image encoder ready; head: for the space it shares with texts, too. Thread-safe. */
+diffcut_status model_prepare_encoder(const diffcut_model *model, const work *w, bool head);
+/* Makes a text tower's tokenizer ready. DIFFCUT_ERROR_MODEL names what is missing. Thread-safe. */
+diffcut_status model_prepare_words(const diffcut_model *model, const work *w);
 /* A prompt's context as arrays, for diffcut_context_save; freed with context_arrays_free. Thread-safe. */
 diffcut_status model_encode_text(const diffcut_model *model, backend_stream *stream, const work *w,
                                  const char *prompt, context_arrays *out);
 /* NULL is allowed. Thread-safe. */
 void model_release_context(const diffcut_model *model, unet_context *context);
+
+/* DIFFCUT_ERROR_UNSUPPORTED for an image encoder: it has no noise, no text context, no attention maps of a UNet. */
+diffcut_status model_need_diffusion(const diffcut_model *model, const char *what, diffcut_diagnostics *diag);
 
 /* Opens all but the weights: configurations are read, tensors not yet looked for. The caller releases it. */
 diffcut_status model_open_unchecked(const char *path, const diffcut_model_settings *settings, diffcut_model **out,

@@ -294,14 +294,14 @@ name_form names_clip(const char *key, char *out) {
     return form != NAME_UNKNOWN ? form : write_name(out, "%s", key);
 }
 
-static name_form open_clip_layer(size_t layer, const char *key, char *out) {
+static name_form open_clip_layer(const char *tower, size_t layer, const char *key, char *out) {
     static const renaming inner[] = {{"attn.out_proj.", "self_attn.out_proj."},
                                      {"ln_1.", "layer_norm1."},
                                      {"ln_2.", "layer_norm2."},
                                      {"mlp.c_fc.", "mlp.fc1."},
                                      {"mlp.c_proj.", "mlp.fc2."}};
     char base[64];
-    (void)snprintf(base, sizeof base, "text_model.encoder.layers.%zu.", layer);
+    (void)snprintf(base, sizeof base, "%s.encoder.layers.%zu.", tower, layer);
     if (take(&key, "attn.in_proj_")) {
         return write_name(out, "%sself_attn.?_proj.%s", base, key) != NAME_UNKNOWN ? NAME_STACKED : NAME_UNKNOWN;
     }
@@ -323,7 +323,61 @@ name_form names_open_clip(size_t max_layers, const char *key, char *out) {
         return write_name(out, "%s", key);
     }
     if (take(&key, "transformer.resblocks.")) {
-        return take_number(&key, &layer) && layer < max_layers ? open_clip_layer(layer, key, out) : NAME_UNKNOWN;
+        return take_number(&key, &layer) && layer < max_layers ? open_clip_layer("text_model", layer, key, out)
+                                                               : NAME_UNKNOWN;
     }
     return rename_start(fixed, COUNT(fixed), "", key, out);
+}
+
+/* ------------------------------------------------------------------------------------------------- image encoders */
+
+name_form names_encoder(const char *key, char *out) {
+    static const char *const owners[] = {"dinov2.", "dinov2_with_registers.", "vit."};
+    static const char *const vision[] = {"embeddings.class_embedding",
+                                         "embeddings.patch_embedding.",
+                                         "embeddings.position_embedding.",
+                                         "pre_layrnorm.",
+                                         "encoder.layers.",
+                                         "post_layernorm.",
+                                         "head."};
+    for (size_t i = 0; i < COUNT(owners); i++) {
+        if (take(&key, owners[i])) {
+            return write_name(out, "%s", key);
+        }
+    }
+    for (size_t i = 0; i < COUNT(vision); i++) {
+        if (strncmp(key, vision[i], strlen(vision[i])) == 0) {
+            return write_name(out, "vision_model.%s", key);
+        }
+    }
+    return write_name(out, "%s", key);
+}
+
+static name_form open_clip_vision(const char *key, char *out) {
+    static const renaming fixed[] = {
+        {"conv1.", "embeddings.patch_embedding."},
+        {"class_embedding", "embeddings.class_embedding"},
+        {"positional_embedding", "embeddings.position_embedding.weight"},
+        {"ln_pre.", "pre_layrnorm."}, /* as transformers spells it */
+        {"ln_post.", "post_layernorm."},
+    };
+    size_t layer;
+    if (strcmp(key, "proj") == 0) {
+        return write_name(out, "visual_projection.weight") != NAME_UNKNOWN ? NAME_TRANSPOSED : NAME_UNKNOWN;
+    }
+    if (take(&key, "transformer.resblocks.")) {
+        return take_number(&key, &layer) ? open_clip_layer("vision_model", layer, key, out) : NAME_UNKNOWN;
+    }
+    name_form form = rename_start(fixed, COUNT(fixed), "vision_model.", key, out);
+    return form != NAME_UNKNOWN ? form : write_name(out, "visual.%s", key);
+}
+
+name_form names_open_clip_model(const char *key, char *out) {
+    const char *rest = key;
+    if (take(&rest, "visual.")) {
+        return open_clip_vision(rest, out);
+    }
+    (void)take(&rest, "text."); /* a text tower that is a module of its own */
+    name_form form = names_open_clip(SIZE_MAX, rest, out);
+    return form != NAME_UNKNOWN ? form : write_name(out, "%s", key);
 }

@@ -48,6 +48,11 @@ name_form names_taesd(const char *key, char *out);
 name_form names_clip(const char *key, char *out);
 /* open_clip's text encoder; resblocks from max_layers on are NAME_UNKNOWN. */
 name_form names_open_clip(size_t max_layers, const char *key, char *out);
+/* An image encoder or CLIP of transformers under the names it has today: without a prefix for what it is part of,
+ * with "vision_model." for CLIP's and SigLIP's. */
+name_form names_encoder(const char *key, char *out);
+/* open_clip's whole model, as transformers names CLIP; a timm trunk and its heads keep their names. */
+name_form names_open_clip_model(const char *key, char *out);
 /* diffusers' autoencoder, today's or older names. */
 name_form names_vae_diffusers(const char *key, char *out);
 

@@ -48,6 +48,10 @@ void model_settings_init(const unet_config *config, model_settings *out, bool *k
     *known = config->in_channels == AUTOENCODER_CHANNELS;
 }
 
+void model_settings_of_encoder(uint32_t image_size, model_settings *out) {
+    *out = (model_settings){.size = image_size, .alpha = PAPER_ALPHA, .tau = PAPER_TAU};
+}
+
 static diffcut_status read_first_stage(json_view view, const unet_config *config, model_settings *settings,
                                        diffcut_diagnostics *diag) {
     static const char *const known[] = {"type", "factor", NULL};

@@ -33,6 +33,9 @@ typedef struct model_settings {
     double alpha, tau;
 } model_settings;
 
+/* An image encoder's: the paper's alpha and tau, whatever its features, and the size it was trained at. */
+void model_settings_of_encoder(uint32_t image_size, model_settings *out);
+
 /* The paper's defaults for the family that the UNet's configuration shows. Where its channels fit no family, only
  * diffcut.json can say more, and *known is false. */
 void model_settings_init(const unet_config *config, model_settings *out, bool *known);

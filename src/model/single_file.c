@@ -180,31 +180,6 @@ static name_form rename_key(const reading *how, const char *key, char *out) {
     return NAME_UNKNOWN;
 }
 
-/* Queries, keys and values are rows one after the other: views into the stacked tensor. */
-static diffcut_status add_stacked(const safetensors *file, const safetensors_tensor *stacked, char *name,
-                                  tensor_table *table, diffcut_diagnostics *diag) {
-    if (stacked->rank < 1 || stacked->shape[0] % 3 != 0) {
-        char shape[96];
-        safetensors_shape_text(stacked->shape, stacked->rank, shape, sizeof shape);
-        return diag_fail(diag, DIFFCUT_ERROR_MODEL, "%s: tensor %.120s has shape %s, expected three stacked parts",
-                         safetensors_name(file), stacked->name, shape);
-    }
-    safetensors_tensor part = *stacked;
-    part.shape[0] /= 3;
-    part.elements /= 3;
-    part.bytes /= 3;
-    char *letter = strchr(name, '?');
-    for (size_t i = 0; i < 3 && letter != NULL; i++) {
-        *letter = "qkv"[i];
-        part.data = (const uint8_t *)stacked->data + i * part.bytes;
-        diffcut_status status = tensor_table_add(table, file, &part, name, false, diag);
-        if (status != DIFFCUT_OK) {
-            return status;
-        }
-    }
-    return DIFFCUT_OK;
-}
-
 static diffcut_status add_tensor(const safetensors *file, const reading *how, const safetensors_tensor *stored,
                                  tensor_table *table, diffcut_diagnostics *diag) {
     char name[NAMES_SIZE];
@@ -213,7 +188,7 @@ static diffcut_status add_tensor(const safetensors *file, const reading *how, co
         return DIFFCUT_OK;
     }
     if (form == NAME_STACKED) {
-        return add_stacked(file, stored, name, table, diag);
+        return tensor_table_add_stacked(table, file, stored, name, diag);
     }
     safetensors_tensor tensor = *stored;
     if (how->layout == READ_VAE && tensor.rank == 4 && tensor.shape[2] == 1 && tensor.shape[3] == 1 &&

@@ -105,6 +105,30 @@ diffcut_status tensor_table_add(tensor_table *table, const safetensors *file, co
     return DIFFCUT_OK;
 }
 
+diffcut_status tensor_table_add_stacked(tensor_table *table, const safetensors *file,
+                                        const safetensors_tensor *stacked, char *name, diffcut_diagnostics *diag) {
+    if (stacked->rank < 1 || stacked->shape[0] % 3 != 0) {
+        char shape[96];
+        safetensors_shape_text(stacked->shape, stacked->rank, shape, sizeof shape);
+        return diag_fail(diag, DIFFCUT_ERROR_MODEL, "%s: tensor %.120s has shape %s, expected three stacked parts",
+                         safetensors_name(file), stacked->name, shape);
+    }
+    safetensors_tensor part = *stacked;
+    part.shape[0] /= 3;
+    part.elements /= 3;
+    part.bytes /= 3;
+    char *letter = strchr(name, '?');
+    for (size_t i = 0; i < 3 && letter != NULL; i++) {
+        *letter = "qkv"[i];
+        part.data = (const uint8_t *)stacked->data + i * part.bytes;
+        diffcut_status status = tensor_table_add(table, file, &part, name, false, diag);
+        if (status != DIFFCUT_OK) {
+            return status;
+        }
+    }
+    return DIFFCUT_OK;
+}
+
 static int by_name(const void *a, const void *b) {
     return strcmp(((const tensor_entry *)a)->tensor.name, ((const tensor_entry *)b)->tensor.name);
 }

@@ -34,6 +34,10 @@ diffcut_status tensor_table_own(tensor_table *table, safetensors *file, diffcut_
 diffcut_status tensor_table_add(tensor_table *table, const safetensors *file, const safetensors_tensor *tensor,
                                 const char *name, bool transpose, diffcut_diagnostics *diag);
 
+/* Queries, keys and values that are rows of one tensor: three views, under name with its '?' being q, k and v. */
+diffcut_status tensor_table_add_stacked(tensor_table *table, const safetensors *file,
+                                        const safetensors_tensor *stacked, char *name, diffcut_diagnostics *diag);
+
 /* Sorts by name. DIFFCUT_ERROR_MODEL names a tensor that is there twice, and where. */
 diffcut_status tensor_table_sort(tensor_table *table, diffcut_diagnostics *diag);
 /* Makes the transposed copies that are still to be made. */

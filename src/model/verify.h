@@ -15,7 +15,7 @@ typedef struct verify {
     diffcut_verify_report report;
     diffcut_diagnostics *diag; /* of what ends the run: memory */
     /* Names of the component that is looked at, as the networks asked for them. */
-    char (*asked)[SYNTH_NAME_SIZE];
+    char (*asked)[WEIGHT_NAME_SIZE];
     size_t asked_count, asked_capacity;
 } verify;
 
@@ -28,6 +28,6 @@ __attribute__((format(printf, 6, 7))) void verify_tell(verify *run, diffcut_find
 diffcut_status verify_networks(verify *run, const diffcut_model *model);
 /* A text encoder against the whole network of its configuration, and its tokenizer's files. */
 diffcut_status verify_text(verify *run, const diffcut_model *model, size_t index, const char *encoder,
-                           const char *tokenizer);
+                           const char *words);
 
 #endif

@@ -58,14 +58,14 @@ static void check_values(verify *run, const char *component, const char *name, c
     }
 }
 
-static void misshapen(verify *run, const char *component, const char *name, const safetensors_tensor *stored,
-                      const char *file, const size_t *shape, size_t rank) {
+static void misshapen(verify *run, const checkpoint *source, const char *component, const char *name,
+                      const safetensors_tensor *stored, const char *file, const size_t *shape, size_t rank) {
     char has[96];
     char needs[96];
     safetensors_shape_text(stored->shape, stored->rank, has, sizeof has);
     safetensors_shape_text(shape, rank, needs, sizeof needs);
-    verify_tell(run, DIFFCUT_FINDING_SHAPE, true, component, name,
-                "%s: tensor %s has shape %s, %s/config.json asks for %s", file, name, has, component, needs);
+    verify_tell(run, DIFFCUT_FINDING_SHAPE, true, component, name, "%s: tensor %s has shape %s, %s asks for %s", file,
+                name, has, checkpoint_config_name(source, component).text, needs);
 }
 
 /* What can be said of a tensor before its shape; NULL when there is no more to say. */
@@ -90,11 +90,27 @@ typedef struct visit {
     const checkpoint *source;
 } visit;
 
+/* A bias or a scale: (out). */
+static diffcut_status visit_vector(const visit *v, const char *component, const char *name, size_t out) {
+    verify *run = v->run;
+    const size_t shape[1] = {out};
+    const char *file;
+    diffcut_status status = note(run, name);
+    const safetensors_tensor *stored = look_up(run, v->source, component, name, &file);
+    if (stored != NULL && (stored->rank != 1 || stored->shape[0] != out)) {
+        misshapen(run, v->source, component, name, stored, file, shape, 1);
+    } else if (stored != NULL) {
+        run->report.parameters_needed += stored->elements;
+        check_values(run, component, name, stored, file);
+    }
+    return status;
+}
+
 /* One part of a need: its weight, in whatever form the network takes it, and its bias. */
 static diffcut_status visit_part(const visit *v, const char *component, const char *prefix, const weight_need *need,
                                  size_t part) {
     verify *run = v->run;
-    char name[SYNTH_NAME_SIZE];
+    char name[WEIGHT_NAME_SIZE];
     const char *file;
     diffcut_diagnostics message;
     weight_totals totals = {0};
@@ -102,7 +118,8 @@ static diffcut_status visit_part(const visit *v, const char *component, const ch
     memset(alone.parts, 0, sizeof alone.parts);
     alone.parts[0] = need->parts[part];
     alone.bias = false;
-    (void)snprintf(name, sizeof name, "%s%s.weight", prefix, need->parts[part]);
+    alone.scale = NULL;
+    weight_name(prefix, need, part, false, name);
     diffcut_status status = note(run, name);
     const safetensors_tensor *stored = look_up(run, v->source, component, name, &file);
     if (stored != NULL && weight_check(v->source, component, prefix, &alone, &totals, &message) != DIFFCUT_OK) {
@@ -110,19 +127,15 @@ static diffcut_status visit_part(const visit *v, const char *component, const ch
     } else if (stored != NULL) {
         check_values(run, component, name, stored, file);
     }
-    if (status == DIFFCUT_OK && need->bias) {
-        const size_t shape[1] = {need->out};
-        (void)snprintf(name, sizeof name, "%s%s.bias", prefix, need->parts[part]);
-        status = note(run, name);
-        stored = look_up(run, v->source, component, name, &file);
-        if (stored != NULL && (stored->rank != 1 || stored->shape[0] != need->out)) {
-            misshapen(run, component, name, stored, file, shape, 1);
-        } else if (stored != NULL) {
-            totals.parameters += stored->elements;
-            check_values(run, component, name, stored, file);
-        }
-    }
     run->report.parameters_needed += totals.parameters;
+    if (status == DIFFCUT_OK && need->bias) {
+        weight_name(prefix, need, part, true, name);
+        status = visit_vector(v, component, name, need->out);
+    }
+    if (status == DIFFCUT_OK && need->scale != NULL) {
+        (void)snprintf(name, sizeof name, "%s%s", prefix, need->scale);
+        status = visit_vector(v, component, name, need->out);
+    }
     return status;
 }
 
@@ -259,15 +272,15 @@ static const char *bare(const char *name) {
     return strncmp(name, TEXT_PREFIX, length) == 0 ? name + length : name;
 }
 
-static void check_text_tensor(verify *run, const char *component, const safetensors_tensor *stored, const char *file,
-                              const synth_tensor *asked) {
+static void check_text_tensor(verify *run, const checkpoint *source, const char *component,
+                              const safetensors_tensor *stored, const char *file, const synth_tensor *asked) {
     if (stored->type == DTYPE_OTHER) {
         verify_tell(run, DIFFCUT_FINDING_TYPE, true, component, stored->name,
                     "%s: tensor %s has dtype %s; F32, F16 and BF16 are supported", file, stored->name,
                     stored->type_name);
     } else if (stored->rank != asked->rank ||
                memcmp(stored->shape, asked->shape, asked->rank * sizeof *asked->shape) != 0) {
-        misshapen(run, component, stored->name, stored, file, asked->shape, asked->rank);
+        misshapen(run, source, component, stored->name, stored, file, asked->shape, asked->rank);
     } else {
         run->report.parameters_needed += stored->elements;
         check_values(run, component, stored->name, stored, file);
@@ -283,7 +296,7 @@ static diffcut_status compare_text(verify *run, const checkpoint *source, const 
         const char *file = file_of(source, component, stored->name);
         const synth_tensor *asked = listed(whole, bare(stored->name));
         if (asked != NULL) {
-            check_text_tensor(run, component, stored, file, asked);
+            check_text_tensor(run, source, component, stored, file, asked);
             status = note(run, asked->name);
         } else if (is_buffer(stored->name)) {
             run->report.tensors_skipped++;
@@ -308,12 +321,12 @@ static diffcut_status compare_text(verify *run, const checkpoint *source, const 
 }
 
 diffcut_status verify_text(verify *run, const diffcut_model *model, size_t index, const char *encoder,
-                           const char *tokenizer) {
+                           const char *words) {
     checkpoint *source = model->source;
     diffcut_diagnostics message;
     bool described = need_file(run, source, encoder, encoder, "config.json");
-    const bool has_ids = need_file(run, source, encoder, tokenizer, "vocab.json");
-    const bool has_merges = need_file(run, source, encoder, tokenizer, "merges.txt");
+    const bool has_ids = need_file(run, source, encoder, words, "vocab.json");
+    const bool has_merges = need_file(run, source, encoder, words, "merges.txt");
     diffcut_status status = DIFFCUT_OK;
     /* Without its encoders no tokenizer was configured. */
     if (has_ids && has_merges && strcmp(context_source_name(model->text), "text encoders") == 0) {

@@ -1,5 +1,5 @@
 /* clip_text.c - see clip_text.h. */
-#include "nn/clip_text.h"
+#include "nn/clip_text_internal.h"
 
 #include "core/memory.h"
 
@@ -12,6 +12,10 @@
 #define POSITION_EMBEDDING "text_model.embeddings.position_embedding"
 #define FINAL_NORM "text_model.final_layer_norm"
 #define PROJECTION "text_projection"
+
+/* Up to so many rows a linear layer's tensor is read in place; beyond, making it ready takes less than it saves. */
+#define ONCE_ROWS 256
+#define ATTENTION_TEXTS 256 /* at once: their keys and values are packed beside them */
 
 /* A layer's weights. Queries, keys and values have a bias each, so they are three products. */
 enum { NORM_1, QUERY, KEY, VALUE, ATTENTION_END, NORM_2, FEED_UP, FEED_DOWN, LAYER_SLOTS };
@@ -122,8 +126,8 @@ static diffcut_status find_table(const clip_text *self, const char *name, uint32
     return checkpoint_find(self->source, self->component, full, out, file, diag);
 }
 
-/* out (count, width) = token rows + position rows. Only those rows of the tables are touched. */
-static diffcut_status embed(const clip_text *self, const uint32_t *ids, size_t count, float *out,
+/* out (rows, width) = token rows + position rows. Only those rows of the tables are touched. */
+static diffcut_status embed(const clip_text *self, const clip_text_batch *batch, float *out,
                             diffcut_diagnostics *diag) {
     size_t width = self->config.width;
     const safetensors_tensor *tokens;
@@ -141,11 +145,16 @@ static diffcut_status embed(const clip_text *self, const uint32_t *ids, size_t c
     if (scratch == NULL) {
         return diag_no_memory(diag, width * sizeof *scratch, "a row of the token embedding");
     }
-    memset(out, 0, count * width * sizeof *out);
-    for (size_t i = 0; i < count && status == DIFFCUT_OK; i++) {
-        status = add_row(tokens, token_file, ids[i], width, scratch, out + i * width, diag);
-        if (status == DIFFCUT_OK) {
-            status = add_row(positions, position_file, i, width, scratch, out + i * width, diag);
+    memset(out, 0, batch->rows * width * sizeof *out);
+    for (size_t g = 0; g < batch->group_count && status == DIFFCUT_OK; g++) {
+        const clip_text_group *group = &batch->groups[g];
+        size_t end = group->first + (size_t)group->texts * group->length;
+        for (size_t i = group->first; i < end && status == DIFFCUT_OK; i++) {
+            status = add_row(tokens, token_file, batch->ids[i], width, scratch, out + i * width, diag);
+            if (status == DIFFCUT_OK) {
+                status = add_row(positions, position_file, (i - group->first) % group->length, width, scratch,
+                                 out + i * width, diag);
+            }
         }
     }
     mem_free(scratch);
@@ -156,11 +165,12 @@ static diffcut_status embed(const clip_text *self, const uint32_t *ids, size_t c
 
 /* ------------------------------------------------------------------------------------------------- the run */
 
-/* One run: x the residual (count, c), n its normed copy and what comes out of the norm, f wide (3 c or `wide`). */
+/* One run: x the residual (rows, c), n its normed copy and what comes out of the norm, f wide (3 c or `wide`). */
 typedef struct run {
     const clip_text *encoder;
     layers *l;
-    uint32_t count;
+    const clip_text_batch *batch;
+    uint32_t count; /* rows */
     backend_buffer *x, *n, *f;
 } run;
 
@@ -171,7 +181,7 @@ static tensor rows(const run *r, backend_buffer *buffer, size_t first, uint32_t 
 static void load(const run *r, const char *prefix, const weight_need *need, backend_weight **out) {
     weight_need once = *need;
     once.precision = r->encoder->precision;
-    once.once = need->form == WEIGHT_FORM_LINEAR;
+    once.once = need->form == WEIGHT_FORM_LINEAR && r->count <= ONCE_ROWS;
     if (r->l->status == DIFFCUT_OK) {
         r->l->status = weight_load(r->encoder->source, r->encoder->component, prefix, &once, r->l->backend, out,
                                    r->l->work->diag);
@@ -181,6 +191,24 @@ static void load(const run *r, const char *prefix, const weight_need *need, back
 static void drop(const run *r, const char *prefix, const weight_need *need, backend_weight *weight) {
     r->l->backend->ops->weight_destroy(weight);
     weight_release(r->encoder->source, r->encoder->component, prefix, need);
+}
+
+/* Attention within each text, of which the backend packs the keys of so many together. */
+static void attend(run *r, const tensor *q, const tensor *k, const tensor *v, const tensor *y) {
+    for (size_t g = 0; g < r->batch->group_count; g++) {
+        const clip_text_group *group = &r->batch->groups[g];
+        for (uint32_t done = 0; done < group->texts; done += ATTENTION_TEXTS) {
+            uint32_t texts = group->texts - done < ATTENTION_TEXTS ? group->texts - done : ATTENTION_TEXTS;
+            size_t first = group->first + (size_t)done * group->length;
+            tensor views[4] = {*q, *k, *v, *y};
+            for (size_t i = 0; i < 4; i++) {
+                views[i].offset += first * views[i].stride;
+                views[i].n = texts;
+                views[i].h = group->length;
+            }
+            layers_attention(r->l, &views[0], &views[1], &views[2], r->encoder->config.heads, true, &views[3]);
+        }
+    }
 }
 
 static void run_layer(run *r, size_t index) {
@@ -204,7 +232,7 @@ static void run_layer(run *r, size_t index) {
     layers_linear(r->l, &n, weights[QUERY], ACTIVATION_NONE, NULL, &q);
     layers_linear(r->l, &n, weights[KEY], ACTIVATION_NONE, NULL, &k);
     layers_linear(r->l, &n, weights[VALUE], ACTIVATION_NONE, NULL, &v);
-    layers_attention(r->l, &q, &k, &v, config->heads, true, &n);
+    attend(r, &q, &k, &v, &n);
     layers_linear(r->l, &n, weights[ATTENTION_END], ACTIVATION_NONE, &x, &x);
     layers_layer_norm(r->l, &x, weights[NORM_2], config->eps, &n);
     layers_linear(r->l, &n, weights[FEED_UP], config->act, NULL, &wide);
@@ -217,8 +245,43 @@ static void run_layer(run *r, size_t index) {
     }
 }
 
-/* The final norm into n, and from it the text's vector at `end` into the start of f. */
-static void run_end(run *r, size_t end) {
+/* Texts of the batch. */
+static size_t texts_of(const clip_text_batch *batch) {
+    size_t texts = 0;
+    for (size_t g = 0; g < batch->group_count; g++) {
+        texts += batch->groups[g].texts;
+    }
+    return texts;
+}
+
+/* The texts' vectors, at the start of f. */
+static tensor pooled_in(const run *r) {
+    uint32_t width = r->encoder->config.projected;
+    return (tensor){.buffer = r->f, .n = 1, .h = (uint32_t)texts_of(r->batch), .w = 1, .c = width, .stride = width};
+}
+
+/* Each text's normed vector at its end, projected. */
+static void pool(run *r, const backend_weight *project) {
+    const clip_text_config *config = &r->encoder->config;
+    uint32_t c = config->width;
+    tensor to = pooled_in(r);
+    for (size_t g = 0; g < r->batch->group_count; g++) {
+        const clip_text_group *group = &r->batch->groups[g];
+        const tensor ends = {.buffer = r->n,
+                             .offset = (group->first + group->end) * c,
+                             .n = 1,
+                             .h = group->texts,
+                             .w = 1,
+                             .c = c,
+                             .stride = group->length * c};
+        to.h = group->texts;
+        layers_linear(r->l, &ends, project, ACTIVATION_NONE, NULL, &to);
+        to.offset += (size_t)group->texts * config->projected;
+    }
+}
+
+/* The final norm into n, and from it the texts' vectors into the start of f. */
+static void run_end(run *r) {
     const clip_text_config *config = &r->encoder->config;
     uint32_t c = config->width;
     const weight_need norm_need = final_norm(config);
@@ -231,12 +294,10 @@ static void run_end(run *r, size_t end) {
     layers_layer_norm(r->l, &x, norm, config->eps, &n);
     layers_tap(r->l, "last_hidden_state", &n, r->count, 1);
     if (r->encoder->pooled) {
-        const tensor last = {.buffer = r->n, .offset = end * c, .n = 1, .h = 1, .w = 1, .c = c, .stride = c};
-        const tensor pooled = {
-            .buffer = r->f, .n = 1, .h = 1, .w = 1, .c = config->projected, .stride = config->projected};
+        const tensor pooled = pooled_in(r);
         load(r, "", &projection_need, &project);
-        layers_linear(r->l, &last, project, ACTIVATION_NONE, NULL, &pooled);
-        layers_tap(r->l, "text_embeds", &pooled, 1, 1);
+        pool(r, project);
+        layers_tap(r->l, "text_embeds", &pooled, pooled.h, 1);
     }
     if (r->l->status == DIFFCUT_OK) {
         r->l->status = r->l->backend->ops->stream_wait(r->l->stream, r->l->work->diag);
@@ -263,20 +324,22 @@ static size_t text_end(const uint32_t *ids, size_t count) {
     return end;
 }
 
-/* Embedding to outputs; out's arrays are there. */
-static void run_encoder(run *r, const uint32_t *ids, const clip_text_output *out) {
+/* Embedding to outputs; out's arrays are there. vectors: the tokens' are asked for, too. */
+static void run_encoder(run *r, bool vectors, const clip_text_output *out) {
     const clip_text *self = r->encoder;
     const clip_text_config *config = &self->config;
     uint32_t c = config->width;
     const tensor x = rows(r, r->x, 0, c, c);
     const tensor n = rows(r, r->n, 0, c, c);
     if (r->l->status == DIFFCUT_OK) {
-        r->l->status = embed(self, ids, r->count, out->tokens, r->l->work->diag);
+        r->l->status = embed(self, r->batch, out->tokens, r->l->work->diag);
     }
     layers_upload(r->l, out->tokens, &x);
     tap_hidden(r, 0);
     for (size_t i = 0; i < layers_run(self) && r->l->status == DIFFCUT_OK; i++) {
-        r->l->status = work_progress(r->l->work, 0.0); /* a large encoder takes seconds: it can be cancelled */
+        /* A large encoder takes seconds: it can be cancelled. */
+        double fraction = vectors ? 0.0 : (double)i / (double)layers_run(self);
+        r->l->status = work_progress(r->l->work, fraction);
         if (self->penultimate && i + 1 == config->layers) {
             layers_download(r->l, &x, out->tokens);
         }
@@ -287,18 +350,18 @@ static void run_encoder(run *r, const uint32_t *ids, const clip_text_output *out
         layers_download(r->l, &x, out->tokens);
         return;
     }
-    run_end(r, text_end(ids, r->count));
-    if (!self->penultimate) {
+    run_end(r);
+    if (!self->penultimate && vectors) {
         layers_download(r->l, &n, out->tokens);
     }
     if (self->pooled) {
-        const tensor pooled = {
-            .buffer = r->f, .n = 1, .h = 1, .w = 1, .c = config->projected, .stride = config->projected};
+        const tensor pooled = pooled_in(r);
         layers_download(r->l, &pooled, out->pooled);
     }
 }
 
-static diffcut_status check_ids(const clip_text *self, const uint32_t *ids, size_t count, diffcut_diagnostics *diag) {
+diffcut_status clip_text_check_ids(const clip_text *self, const uint32_t *ids, size_t count,
+                                   diffcut_diagnostics *diag) {
     if (count < 1 || count > self->config.positions) {
         return diag_fail(diag, DIFFCUT_ERROR_MODEL,
                          "%s/config.json: max_position_embeddings is %u, the text has %zu tokens", self->component,
@@ -323,48 +386,60 @@ static diffcut_status check_finite(const clip_text *self, const float *values, s
     return DIFFCUT_OK;
 }
 
-diffcut_status clip_text_encode(const clip_text *self, backend *target, backend_stream *stream, const work *w,
-                                const uint32_t *ids, size_t count, layer_tap_fn tap, void *tap_user,
-                                clip_text_output *out) {
+diffcut_status clip_text_pass(const clip_text *self, backend *target, backend_stream *stream, const work *w,
+                              const clip_text_batch *batch, bool vectors, layer_tap_fn tap, void *tap_user,
+                              clip_text_output *out) {
     const clip_text_config *config = &self->config;
-    diffcut_status status = check_ids(self, ids, count, w->diag);
-    if (status != DIFFCUT_OK) {
-        return status;
-    }
     /* Sizes are bounded by the configuration's limits. */
-    size_t elements = count * config->width;
-    size_t wide = count * (config->wide > 3 * config->width ? config->wide : 3 * config->width);
-    wide = wide > config->projected ? wide : config->projected;
+    size_t texts = texts_of(batch);
+    size_t elements = batch->rows * config->width;
+    size_t wide = batch->rows * (config->wide > 3 * config->width ? config->wide : 3 * config->width);
+    size_t pooled = texts * config->projected;
     layers l = {.backend = target, .stream = stream, .work = w, .tap = tap, .tap_user = tap_user};
-    run r = {.encoder = self, .l = &l, .count = (uint32_t)count};
+    run r = {.encoder = self, .l = &l, .batch = batch, .count = (uint32_t)batch->rows};
     clip_text_output result = {.tokens = mem_array(elements, sizeof *result.tokens)};
-    result.pooled = self->pooled ? mem_array(config->projected, sizeof *result.pooled) : NULL;
+    result.pooled = self->pooled ? mem_array(pooled, sizeof *result.pooled) : NULL;
     if (result.tokens == NULL || (self->pooled && result.pooled == NULL)) {
         l.status = diag_no_memory(w->diag, elements * sizeof *result.tokens, "the text's vectors");
     }
     layers_take(&l, elements, &r.x);
     layers_take(&l, elements, &r.n);
-    layers_take(&l, wide, &r.f);
+    layers_take(&l, wide > pooled ? wide : pooled, &r.f);
     target->ops->stream_precision(stream, self->precision);
     if (l.status == DIFFCUT_OK) {
-        run_encoder(&r, ids, &result);
+        run_encoder(&r, vectors, &result);
     }
     target->ops->stream_precision(stream, DTYPE_F32); /* other networks run on this stream too */
-    if (l.status == DIFFCUT_OK) {
+    if (l.status == DIFFCUT_OK && vectors) {
         l.status = check_finite(self, result.tokens, elements, w->diag);
     }
     if (l.status == DIFFCUT_OK && self->pooled) {
-        l.status = check_finite(self, result.pooled, config->projected, w->diag);
+        l.status = check_finite(self, result.pooled, pooled, w->diag);
     }
     layers_give_back(&l, r.x);
     layers_give_back(&l, r.n);
     layers_give_back(&l, r.f);
     layers_end(&l);
-    if (l.status != DIFFCUT_OK) {
+    if (l.status != DIFFCUT_OK || !vectors) {
         mem_free(result.tokens);
+        result.tokens = NULL;
+    }
+    if (l.status != DIFFCUT_OK) {
         mem_free(result.pooled);
         return l.status;
     }
     *out = result;
     return DIFFCUT_OK;
+}
+
+diffcut_status clip_text_encode(const clip_text *self, backend *target, backend_stream *stream, const work *w,
+                                const uint32_t *ids, size_t count, layer_tap_fn tap, void *tap_user,
+                                clip_text_output *out) {
+    diffcut_status status = clip_text_check_ids(self, ids, count, w->diag);
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    const clip_text_group alone = {.texts = 1, .length = (uint32_t)count, .end = (uint32_t)text_end(ids, count)};
+    const clip_text_batch batch = {.ids = ids, .rows = count, .groups = &alone, .group_count = 1};
+    return clip_text_pass(self, target, stream, w, &batch, true, tap, tap_user, out);
 }

@@ -3,9 +3,9 @@
  * one vector a token and, if asked for, one for the text out.
  *
  * A transformer with causal attention: x += attention(norm1(x)); x += fc2(act(fc1(norm2(x)))); norm at the end.
- * It runs once per prompt, so it keeps nothing: the token embedding is read by the rows that occur, and each layer's
- * weights are read in place, where they are mapped, and their pages given back before the next layer's. Called by
- * model/context and its parity test.
+ * It runs once per prompt, or once over all of a list's texts, so it keeps nothing: the token embedding is read by
+ * the rows that occur, and each layer's weights are read in place, where they are mapped, and their pages given back
+ * before the next layer's. Called by model/context and its parity test.
  */
 #ifndef DIFFCUT_NN_CLIP_TEXT_H
 #define DIFFCUT_NN_CLIP_TEXT_H
@@ -38,5 +38,16 @@ typedef struct clip_text_output {
 diffcut_status clip_text_encode(const clip_text *self, backend *target, backend_stream *stream, const work *w,
                                 const uint32_t *ids, size_t count, layer_tap_fn tap, void *tap_user,
                                 clip_text_output *out);
+
+typedef struct clip_text_ids {
+    const uint32_t *ids; /* (count): to the text's end, which is the last of them */
+    size_t count;        /* 1 .. positions */
+} clip_text_ids;
+
+/* Only the pooled vectors of many texts: out (texts, projected). Attention is causal, so that nothing behind a text's
+ * end can matter: each runs no longer than it is, beside others of its length, and all texts go through a layer
+ * together. Equal texts give equal bits. The encoder is `pooled` and not `penultimate`. */
+diffcut_status clip_text_embed(const clip_text *self, backend *target, backend_stream *stream, const work *w,
+                               const clip_text_ids *texts, size_t count, float *out);
 
 #endif

@@ -100,6 +100,15 @@ void layers_conv(layers *l, const tensor *x, const backend_weight *weight, const
     }
 }
 
+void layers_depthwise(layers *l, const tensor *x, const backend_weight *weight, const tensor *y) {
+    if (going(l)) {
+        double started = begin(l);
+        l->status = l->backend->ops->depthwise(l->stream, x, weight, y, l->work->diag);
+        end(l, started, "depthwise", 2.0 * (double)tensor_positions(y) * y->c * weight->kernel_h * weight->kernel_w,
+            "%ux%ux%u, %ux%u", x->h, x->w, x->c, weight->kernel_h, weight->kernel_w);
+    }
+}
+
 void layers_group_norm(layers *l, const tensor *x, const backend_weight *norm, uint32_t groups, float eps,
                        activation act, const tensor *y) {
     if (going(l)) {

@@ -46,6 +46,8 @@ void layers_linear(layers *l, const tensor *x, const backend_weight *weight, act
 /* y = act(conv(x) + bias + per_image) + residual; per_image and residual may be NULL. */
 void layers_conv(layers *l, const tensor *x, const backend_weight *weight, const conv_geometry *geometry,
                  const tensor *per_image, activation act, const tensor *residual, const tensor *y);
+/* Each channel with a kernel of its own, stride 1, the grid keeps its size. */
+void layers_depthwise(layers *l, const tensor *x, const backend_weight *weight, const tensor *y);
 void layers_group_norm(layers *l, const tensor *x, const backend_weight *norm, uint32_t groups, float eps,
                        activation act, const tensor *y);
 void layers_layer_norm(layers *l, const tensor *x, const backend_weight *norm, float eps, const tensor *y);

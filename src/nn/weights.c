@@ -8,17 +8,28 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NAME_SIZE 192
+/* Sides of 1 that a tensor may have beside the wanted shape. */
+typedef enum extra_sides { SIDES_NONE, SIDES_POINT /* two behind it */, SIDES_BEFORE /* any number */ } extra_sides;
 
-/* True when a tensor has the wanted shape, or, where `point` allows it, that shape and two sides of 1. */
-static bool has_shape(const safetensors_tensor *stored, const size_t *shape, size_t rank, bool point) {
-    bool longer = point && stored->rank == rank + 2 && stored->shape[rank] == 1 && stored->shape[rank + 1] == 1;
-    return (stored->rank == rank || longer) && memcmp(stored->shape, shape, rank * sizeof *shape) == 0;
+static bool has_shape(const safetensors_tensor *stored, const size_t *shape, size_t rank, extra_sides extra) {
+    const size_t *sides = stored->shape;
+    size_t count = stored->rank;
+    while (extra == SIDES_BEFORE && count > rank && *sides == 1) {
+        sides++;
+        count--;
+    }
+    bool longer = extra == SIDES_POINT && count == rank + 2 && sides[rank] == 1 && sides[rank + 1] == 1;
+    return (count == rank || longer) && memcmp(sides, shape, rank * sizeof *shape) == 0;
+}
+
+void weight_name(const char *prefix, const weight_need *need, size_t part, bool bias, char out[WEIGHT_NAME_SIZE]) {
+    const char *end = need->form == WEIGHT_FORM_TABLE ? "" : bias ? ".bias" : ".weight";
+    (void)snprintf(out, WEIGHT_NAME_SIZE, "%s%s%s", prefix, need->parts[part], end);
 }
 
 /* Finds a tensor and checks what the header says of it. */
 static diffcut_status find(const checkpoint *source, const char *component, const char *name, const size_t *shape,
-                           size_t rank, bool point, const safetensors_tensor **out, const char **file,
+                           size_t rank, extra_sides extra, const safetensors_tensor **out, const char **file,
                            diffcut_diagnostics *diag) {
     const safetensors_tensor *stored;
     diffcut_status status = checkpoint_find(source, component, name, &stored, file, diag);
@@ -29,13 +40,13 @@ static diffcut_status find(const checkpoint *source, const char *component, cons
         return diag_fail(diag, DIFFCUT_ERROR_MODEL, "%s: tensor %s has dtype %s; F32, F16 and BF16 are supported",
                          *file, name, stored->type_name);
     }
-    if (!has_shape(stored, shape, rank, point)) {
+    if (!has_shape(stored, shape, rank, extra)) {
         char has[96];
         char needs[96];
         safetensors_shape_text(stored->shape, stored->rank, has, sizeof has);
         safetensors_shape_text(shape, rank, needs, sizeof needs);
-        return diag_fail(diag, DIFFCUT_ERROR_MODEL, "%s: tensor %s has shape %s, %s/config.json asks for %s", *file,
-                         name, has, component, needs);
+        return diag_fail(diag, DIFFCUT_ERROR_MODEL, "%s: tensor %s has shape %s, %s asks for %s", *file, name, has,
+                         checkpoint_config_name(source, component).text, needs);
     }
     *out = stored;
     return DIFFCUT_OK;
@@ -45,23 +56,39 @@ static diffcut_status find(const checkpoint *source, const char *component, cons
 static diffcut_status find_part(const checkpoint *source, const char *component, const char *prefix,
                                 const weight_need *need, size_t p, const safetensors_tensor **weight,
                                 const safetensors_tensor **bias, const char **file, diffcut_diagnostics *diag) {
-    static const size_t ranks[] = {[WEIGHT_FORM_LINEAR] = 2,
-                                   [WEIGHT_FORM_PROJECTION] = 2,
-                                   [WEIGHT_FORM_POINT] = 4,
-                                   [WEIGHT_FORM_CONV3X3] = 4,
-                                   [WEIGHT_FORM_NORM] = 1};
-    char name[NAME_SIZE];
-    size_t side = need->form == WEIGHT_FORM_CONV3X3 ? 3 : 1;
-    const size_t shape[4] = {need->out, need->in, side, side};
-    (void)snprintf(name, sizeof name, "%s%s.weight", prefix, need->parts[p]);
-    diffcut_status status = find(source, component, name, shape, ranks[need->form],
-                                 need->form == WEIGHT_FORM_PROJECTION, weight, file, diag);
+    static const size_t ranks[] = {[WEIGHT_FORM_LINEAR] = 2,    [WEIGHT_FORM_PROJECTION] = 2, [WEIGHT_FORM_POINT] = 4,
+                                   [WEIGHT_FORM_CONV3X3] = 4,   [WEIGHT_FORM_NORM] = 1,       [WEIGHT_FORM_CONV] = 4,
+                                   [WEIGHT_FORM_DEPTHWISE] = 4, [WEIGHT_FORM_TABLE] = 2};
+    char name[WEIGHT_NAME_SIZE];
+    bool vector = need->form == WEIGHT_FORM_TABLE && need->out == 1; /* a table of one row may have no rows */
+    size_t side = need->form == WEIGHT_FORM_CONV3X3 ? 3 : need->kernel > 0 ? need->kernel : 1;
+    const size_t shape[4] = {need->out, need->form == WEIGHT_FORM_DEPTHWISE ? 1 : need->in, side, side};
+    weight_name(prefix, need, p, false, name);
+    diffcut_status status = find(source, component, name, vector ? shape + 1 : shape, vector ? 1 : ranks[need->form],
+                                 need->form == WEIGHT_FORM_PROJECTION ? SIDES_POINT
+                                 : need->form == WEIGHT_FORM_TABLE    ? SIDES_BEFORE
+                                                                      : SIDES_NONE,
+                                 weight, file, diag);
     *bias = NULL;
     if (status == DIFFCUT_OK && need->bias) {
-        (void)snprintf(name, sizeof name, "%s%s.bias", prefix, need->parts[p]);
-        status = find(source, component, name, shape, 1, false, bias, file, diag);
+        weight_name(prefix, need, p, true, name);
+        status = find(source, component, name, shape, 1, SIDES_NONE, bias, file, diag);
     }
     return status;
+}
+
+/* The vector that a part's outputs are multiplied by; NULL where there is none. */
+static diffcut_status find_scale(const checkpoint *source, const char *component, const char *prefix,
+                                 const weight_need *need, const safetensors_tensor **scale, const char **file,
+                                 diffcut_diagnostics *diag) {
+    char name[WEIGHT_NAME_SIZE];
+    const size_t shape[1] = {need->out};
+    *scale = NULL;
+    if (need->scale == NULL) {
+        return DIFFCUT_OK;
+    }
+    (void)snprintf(name, sizeof name, "%s%s", prefix, need->scale);
+    return find(source, component, name, shape, 1, SIDES_NONE, scale, file, diag);
 }
 
 static size_t part_count(const weight_need *need) {
@@ -93,7 +120,13 @@ diffcut_status weight_check(const checkpoint *source, const char *component, con
             add_total(totals, bias);
         }
     }
-    return DIFFCUT_OK;
+    const safetensors_tensor *scale;
+    const char *file;
+    diffcut_status status = find_scale(source, component, prefix, need, &scale, &file, diag);
+    if (status == DIFFCUT_OK && scale != NULL) {
+        add_total(totals, scale);
+    }
+    return status;
 }
 
 static diffcut_status check_finite(const safetensors_tensor *stored, const char *file, diffcut_diagnostics *diag) {
@@ -141,6 +174,13 @@ static weight_source describe(const weight_need *need, size_t parts) {
                             .precision = need->precision,
                             .lent = need->once && parts == 1};
     switch (need->form) {
+    case WEIGHT_FORM_CONV:
+    case WEIGHT_FORM_DEPTHWISE:
+        source.kind = need->form == WEIGHT_FORM_CONV ? WEIGHT_CONV : WEIGHT_DEPTHWISE;
+        source.stride = need->stride;
+        source.kernel_h = need->kernel;
+        source.kernel_w = need->kernel;
+        break;
     case WEIGHT_FORM_CONV3X3:
         source.kind = WEIGHT_CONV;
         source.stride = need->stride;
@@ -155,11 +195,86 @@ static weight_source describe(const weight_need *need, size_t parts) {
     case WEIGHT_FORM_LINEAR:
     case WEIGHT_FORM_PROJECTION:
     case WEIGHT_FORM_POINT:
+    case WEIGHT_FORM_TABLE:
     case WEIGHT_FORM_ABSENT:
         source.kind = WEIGHT_LINEAR;
         break;
     }
     return source;
+}
+
+/* Multiplies a weight's rows, and its bias, by a vector: float32 copies, freed with mem_free. */
+static diffcut_status scale_rows(const weight_need *need, const safetensors_tensor *weight,
+                                 const safetensors_tensor *bias, const safetensors_tensor *scale, float **rows,
+                                 float **scaled_bias, diffcut_diagnostics *diag) {
+    size_t in = weight->elements / need->out;
+    *rows = mem_array(weight->elements, sizeof **rows);
+    *scaled_bias = mem_array(need->out, 2 * sizeof **scaled_bias);
+    if (*rows == NULL || *scaled_bias == NULL) {
+        return diag_no_memory(diag, weight->elements * sizeof **rows, "a scaled weight");
+    }
+    float *factors = *scaled_bias + need->out;
+    dtype_to_float(weight->type, weight->data, weight->elements, *rows);
+    dtype_to_float(scale->type, scale->data, need->out, factors);
+    if (bias != NULL) {
+        dtype_to_float(bias->type, bias->data, need->out, *scaled_bias);
+    }
+    for (size_t o = 0; o < need->out; o++) {
+        for (size_t i = 0; i < in; i++) {
+            (*rows)[o * in + i] *= factors[o];
+        }
+        (*scaled_bias)[o] = bias != NULL ? (*scaled_bias)[o] * factors[o] : 0.0F;
+    }
+    return DIFFCUT_OK;
+}
+
+/* A weight with a scale, in one part. */
+static diffcut_status load_scaled(const checkpoint *source, const char *component, const char *prefix,
+                                  const weight_need *need, const safetensors_tensor *weight,
+                                  const safetensors_tensor *bias, backend *target, backend_weight **out,
+                                  diffcut_diagnostics *diag) {
+    const safetensors_tensor *scale;
+    const char *file;
+    float *rows = NULL;
+    float *scaled_bias = NULL;
+    weight_source given = describe(need, 1);
+    diffcut_status status = find_scale(source, component, prefix, need, &scale, &file, diag);
+    if (status == DIFFCUT_OK) {
+        status = check_finite(scale, file, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        status = scale_rows(need, weight, bias, scale, &rows, &scaled_bias, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        given.type = DTYPE_F32;
+        given.data = rows;
+        given.bias_type = DTYPE_F32;
+        given.bias = bias != NULL ? scaled_bias : NULL;
+        given.lent = false;
+        status = target->ops->weight_create(target, &given, out, diag);
+    }
+    mem_free(scaled_bias);
+    mem_free(rows);
+    if (status == DIFFCUT_OK) {
+        checkpoint_release(source, weight);
+    }
+    return status;
+}
+
+diffcut_status weight_read(const checkpoint *source, const char *component, const char *prefix,
+                           const weight_need *need, float *out, diffcut_diagnostics *diag) {
+    const safetensors_tensor *table;
+    const safetensors_tensor *bias;
+    const char *file;
+    diffcut_status status = find_part(source, component, prefix, need, 0, &table, &bias, &file, diag);
+    if (status == DIFFCUT_OK) {
+        status = check_finite(table, file, diag);
+    }
+    if (status == DIFFCUT_OK) {
+        dtype_to_float(table->type, table->data, table->elements, out);
+        checkpoint_release(source, table);
+    }
+    return status;
 }
 
 diffcut_status weight_load(const checkpoint *source, const char *component, const char *prefix,
@@ -180,6 +295,9 @@ diffcut_status weight_load(const checkpoint *source, const char *component, cons
         if (status != DIFFCUT_OK) {
             return status;
         }
+    }
+    if (need->scale != NULL) {
+        return load_scaled(source, component, prefix, need, weights[0], bias, target, out, diag);
     }
     weight_source given = describe(need, count);
     void *stacked = NULL;

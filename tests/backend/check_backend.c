@@ -23,8 +23,8 @@
  * the errors of such sums, 2.6e-6; normalisation 2.8e-7; activations 1.6e-7. Doubled or tripled for other orders of
  * summation in other releases of the GEMM library. */
 static const double tolerances[OP_COUNT] = {
-    [OP_LINEAR] = 4e-6,    [OP_CONV2D] = 4e-6,        [OP_GROUP_NORM] = 1e-6, [OP_LAYER_NORM] = 1e-6,
-    [OP_ATTENTION] = 6e-6, [OP_ATTENTION_MAP] = 6e-6, [OP_ADD] = 5e-7,
+    [OP_LINEAR] = 4e-6,     [OP_CONV2D] = 4e-6,    [OP_DEPTHWISE] = 4e-6,     [OP_GROUP_NORM] = 1e-6,
+    [OP_LAYER_NORM] = 1e-6, [OP_ATTENTION] = 6e-6, [OP_ATTENTION_MAP] = 6e-6, [OP_ADD] = 5e-7,
 };
 
 typedef struct tally {
@@ -145,7 +145,7 @@ static void check_layouts(checker *check, op_case k) {
 
 /* Every combination of bias, time embedding, activation, residual and weight type on one shape. */
 static void check_epilogues(checker *check, op_case k) {
-    activation last = k.op == OP_LINEAR && k.out % 2 == 0 ? ACTIVATION_GEGLU : ACTIVATION_QUICK_GELU;
+    activation last = k.op == OP_LINEAR && k.out % 2 == 0 ? ACTIVATION_SWIGLU : ACTIVATION_GELU_TANH;
     for (unsigned options = 0; options < 4; options++) {
         k.bias = (options & 1U) != 0;
         k.per_image = (options & 2U) != 0;
@@ -216,6 +216,18 @@ static const op_case conv_cases[] = {
     {.n = 1, .h = 12, .w = 12, .c = 7, .out = 700, PADDED(3, 1)},
 };
 
+/* Images narrower and lower than the kernel, runs of every length, channels around every vector's width. */
+static const op_case depthwise_cases[] = {
+    {.n = 1, .h = 1, .w = 1, .c = 1, .kernel_h = 7, .kernel_w = 7},
+    {.n = 1, .h = 2, .w = 3, .c = 5, .kernel_h = 7, .kernel_w = 7},
+    {.n = 1, .h = 3, .w = 7, .c = 33, .kernel_h = 7, .kernel_w = 7},
+    {.n = 2, .h = 9, .w = 12, .c = 16, .kernel_h = 7, .kernel_w = 7},
+    {.n = 1, .h = 8, .w = 19, .c = 40, .kernel_h = 7, .kernel_w = 7},
+    {.n = 3, .h = 11, .w = 5, .c = 47, .kernel_h = 3, .kernel_w = 5},
+    {.n = 1, .h = 4, .w = 130, .c = 7, .kernel_h = 5, .kernel_w = 1},
+    {.n = 1, .h = 33, .w = 31, .c = 96, .kernel_h = 7, .kernel_w = 7},
+};
+
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 static void check_products(checker *check) {
@@ -235,6 +247,16 @@ static void check_products(checker *check) {
         k.op = OP_CONV2D;
         check_product(check, k);
     }
+    for (size_t i = 0; i < COUNT(depthwise_cases); i++) {
+        op_case k = depthwise_cases[i];
+        k.op = OP_DEPTHWISE;
+        for (flavour f = FLAVOUR_NORMAL; f < FLAVOUR_COUNT; f++) {
+            k.flavour = f;
+            k.bias = f % 2 == 0;
+            k.weight_type = (dtype)((i + f) % 3);
+            check_layouts(check, k);
+        }
+    }
 }
 
 /* ------------------------------------------------------------------------------------------------- the others */
@@ -252,7 +274,7 @@ static void check_norms(checker *check) {
             k.flavour = f;
             k.weight_type = (dtype)(f % 3);
             k.op = OP_GROUP_NORM;
-            for (activation act = ACTIVATION_NONE; act <= ACTIVATION_QUICK_GELU; act++) {
+            for (activation act = ACTIVATION_NONE; act <= ACTIVATION_GELU_TANH; act++) {
                 k.act = act;
                 k.in_place = act % 2 != 0;
                 check_layouts(check, k);
@@ -337,7 +359,7 @@ static void check_add(checker *check) {
         for (unsigned option = 0; option < 4; option++) {
             k.bias = (option & 1U) != 0; /* with b */
             k.in_place = (option & 2U) != 0;
-            for (activation act = ACTIVATION_NONE; act <= ACTIVATION_QUICK_GELU; act++) {
+            for (activation act = ACTIVATION_NONE; act <= ACTIVATION_GELU_TANH; act++) {
                 k.act = act;
                 for (size_t f = 0; f < COUNT(flavours); f++) {
                     k.flavour = flavours[f];
@@ -386,6 +408,10 @@ static void bench_backend(const char *name) {
         {.op = OP_CONV2D, .n = 1, .h = 64, .w = 64, .c = 64, .out = 64, PADDED(3, 2)},
         {.op = OP_CONV2D, .n = 1, .h = 32, .w = 32, .c = 160, .out = 160, PADDED(3, 1)},
         {.op = OP_CONV2D, .n = 1, .h = 32, .w = 32, .c = 64, .out = 160, PADDED(1, 1)},
+        {.op = OP_DEPTHWISE, .n = 1, .h = 256, .w = 256, .c = 192, .kernel_h = 7, .kernel_w = 7},
+        {.op = OP_DEPTHWISE, .n = 1, .h = 64, .w = 64, .c = 768, .kernel_h = 7, .kernel_w = 7},
+        {.op = OP_LINEAR, .n = 1, .h = 4096, .w = 1, .c = 768, .out = 3072, .act = ACTIVATION_GELU, .bias = true},
+        {.op = OP_LINEAR, .n = 1, .h = 4096, .w = 1, .c = 3072, .out = 768, .residual = RESIDUAL_OWN},
         {.op = OP_LINEAR, .n = 1, .h = 1024, .w = 1, .c = 160, .out = 480},
         {.op = OP_LINEAR, .n = 1, .h = 1024, .w = 1, .c = 160, .out = 1280, .act = ACTIVATION_GEGLU, .bias = true},
         {.op = OP_LINEAR, .n = 1, .h = 1024, .w = 1, .c = 640, .out = 160, .residual = RESIDUAL_OWN},

@@ -33,8 +33,8 @@ void side_close(side *s) {
 /* ------------------------------------------------------------------------------------------------- cases */
 
 const char *operation_name(operation op) {
-    static const char *const names[OP_COUNT] = {"linear",    "conv2d",        "group_norm", "layer_norm",
-                                                "attention", "attention_map", "add"};
+    static const char *const names[OP_COUNT] = {"linear",     "conv2d",    "depthwise",     "group_norm",
+                                                "layer_norm", "attention", "attention_map", "add"};
     return names[op];
 }
 
@@ -57,7 +57,7 @@ void case_result_shape(const op_case *k, uint32_t shape[4]) {
     shape[0] = k->n;
     shape[1] = k->h;
     shape[2] = k->w;
-    shape[3] = !product ? k->c : k->act == ACTIVATION_GEGLU ? k->out / 2 : k->out;
+    shape[3] = !product ? k->c : activation_is_gated(k->act) ? k->out / 2 : k->out;
     if (k->op == OP_ATTENTION_MAP) {
         shape[3] = k->keys;
     }
@@ -77,9 +77,11 @@ double case_flops(const op_case *k) {
     double elements = (double)case_result_elements(k);
     switch (k->op) {
     case OP_LINEAR:
-        return 2.0 * elements / (k->act == ACTIVATION_GEGLU ? 0.5 : 1.0) * k->c;
+        return 2.0 * elements / (activation_is_gated(k->act) ? 0.5 : 1.0) * k->c;
     case OP_CONV2D:
         return 2.0 * elements * k->c * k->kernel_h * k->kernel_w;
+    case OP_DEPTHWISE:
+        return 2.0 * elements * k->kernel_h * k->kernel_w;
     case OP_ATTENTION:
         return 4.0 * elements * k->keys;
     case OP_ATTENTION_MAP:
@@ -95,7 +97,8 @@ double case_flops(const op_case *k) {
 }
 
 void case_describe(const op_case *k, char *text, size_t size) {
-    static const char *const acts[] = {"", " silu", " gelu", " relu", " quick_gelu", " geglu"};
+    static const char *const acts[] = {"",           " silu",  " gelu",  " relu", " quick_gelu",
+                                       " gelu_tanh", " geglu", " swiglu"};
     static const char *const flavours[] = {"", " denormal", " huge", " offset", " constant"};
     static const char *const residuals[] = {"", " residual", " residual=y"};
     char shape[96];
@@ -108,6 +111,8 @@ void case_describe(const op_case *k, char *text, size_t size) {
         const conv_geometry *g = &k->geometry;
         (void)snprintf(more, left, " -> %u, %ux%u stride %u pad %u,%u,%u,%u", k->out, k->kernel_h, k->kernel_w,
                        g->stride, g->pad_top, g->pad_left, g->pad_bottom, g->pad_right);
+    } else if (k->op == OP_DEPTHWISE) {
+        (void)snprintf(more, left, ", %ux%u", k->kernel_h, k->kernel_w);
     } else if (attends(k)) {
         (void)snprintf(more, left, ", %u keys x %u, %u heads%s", k->keys, k->key_images, k->parts,
                        k->causal ? " causal" : "");
@@ -118,7 +123,7 @@ void case_describe(const op_case *k, char *text, size_t size) {
                    k->precision == DTYPE_BF16 ? " bf16" : "", k->bias ? " bias" : "",
                    k->per_image ? " per_image" : "", acts[k->act], residuals[k->residual],
                    k->in_place ? " in place" : "", flavours[k->flavour], k->sharpness > 1.0F ? " sharp" : "",
-                   k->strided ? " strided" : "", k->op <= OP_CONV2D ? dtype_name(k->weight_type) : "");
+                   k->strided ? " strided" : "", k->op <= OP_DEPTHWISE ? dtype_name(k->weight_type) : "");
 }
 
 /* ------------------------------------------------------------------------------------------------- inputs */
@@ -205,24 +210,18 @@ bool inputs_create(const op_case *k, uint64_t seed, op_inputs *inputs) {
     bool norm = k->op == OP_GROUP_NORM || k->op == OP_LAYER_NORM;
     size_t x = (size_t)k->n * k->h * k->w * k->c;
     size_t second = attends(k) ? (size_t)k->key_images * k->keys * k->c : k->op == OP_ADD ? x : 0;
-    size_t inner = k->op == OP_CONV2D ? (size_t)k->c * k->kernel_h * k->kernel_w : k->c;
-    float spread = product ? 3.0F / sqrtf((float)inner) : norm ? 2.5F : 1.0F;
+    size_t taps = (size_t)k->kernel_h * k->kernel_w;
+    size_t inner = k->op == OP_CONV2D ? k->c * taps : k->op == OP_DEPTHWISE ? taps : k->c;
+    size_t outputs = product ? k->out : k->op == OP_DEPTHWISE || norm ? k->c : 0;
+    float spread = product || k->op == OP_DEPTHWISE ? 3.0F / sqrtf((float)inner) : norm ? 2.5F : 1.0F;
     *inputs = (op_inputs){
         .x = draw_values(&state, x, k->flavour, spread),
         .second = draw_values(&state, second, k->flavour, 1.0F),
         .third = draw_values(&state, second, k->flavour, 1.0F),
         .per_image = draw_values(&state, (size_t)k->n * at_least_one(k->out), FLAVOUR_NORMAL, 1.0F),
         .residual = draw_values(&state, case_result_elements(k), FLAVOUR_NORMAL, 1.0F),
-        .weight = draw_weights(&state,
-                               product ? inner * k->out
-                               : norm  ? k->c
-                                       : 0,
-                               k->weight_type, brief),
-        .bias = draw_weights(&state,
-                             product ? k->out
-                             : norm  ? k->c
-                                     : 0,
-                             k->weight_type, brief),
+        .weight = draw_weights(&state, norm ? outputs : inner * outputs, k->weight_type, brief),
+        .bias = draw_weights(&state, outputs, k->weight_type, brief),
     };
     if (brief) {
         shorten(inputs->x, x);
@@ -286,14 +285,15 @@ static diffcut_status place(side *s, op_setup *setup, bool strided, const uint32
 static diffcut_status create_weight(side *s, const op_case *k, const op_inputs *inputs, backend_weight **out) {
     bool norm = k->op == OP_GROUP_NORM || k->op == OP_LAYER_NORM;
     weight_source source = {
-        .kind = norm                 ? WEIGHT_NORM
-                : k->op == OP_CONV2D ? WEIGHT_CONV
-                                     : WEIGHT_LINEAR,
+        .kind = norm                    ? WEIGHT_NORM
+                : k->op == OP_CONV2D    ? WEIGHT_CONV
+                : k->op == OP_DEPTHWISE ? WEIGHT_DEPTHWISE
+                                        : WEIGHT_LINEAR,
         .type = k->weight_type,
         .data = inputs->weight,
         .bias_type = k->weight_type,
         .bias = norm || k->bias ? inputs->bias : NULL,
-        .out = norm ? k->c : k->out,
+        .out = norm || k->op == OP_DEPTHWISE ? k->c : k->out,
         .in = k->c,
         .kernel_h = k->kernel_h,
         .kernel_w = k->kernel_w,
@@ -363,6 +363,8 @@ diffcut_status setup_run(side *s, const op_case *k, op_setup *setup) {
         return ops->linear(s->stream, &setup->x, setup->weight, &tail, &setup->y, &s->diag);
     case OP_CONV2D:
         return ops->conv2d(s->stream, &setup->x, setup->weight, &k->geometry, &tail, &setup->y, &s->diag);
+    case OP_DEPTHWISE:
+        return ops->depthwise(s->stream, &setup->x, setup->weight, &setup->y, &s->diag);
     case OP_GROUP_NORM:
         return ops->group_norm(s->stream, &setup->x, setup->weight, k->parts, 1e-5F, k->act, &setup->y, &s->diag);
     case OP_LAYER_NORM:

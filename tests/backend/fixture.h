@@ -10,6 +10,7 @@
 typedef enum operation {
     OP_LINEAR,
     OP_CONV2D,
+    OP_DEPTHWISE,
     OP_GROUP_NORM,
     OP_LAYER_NORM,
     OP_ATTENTION,

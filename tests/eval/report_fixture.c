@@ -86,6 +86,7 @@ static void make_settings(fixture *f) {
                             .alpha = swept ? (i < 6 ? 1 : 10) : NAN,
                             .refined = swept,
                             .k = swept ? 0 : 8,
+                            .photo_miou = NAN,
                             .accuracy = 0.7,
                             .rand_index = 0.4,
                             .boundary_iou = NAN,

@@ -553,8 +553,52 @@ static void refining_a_prepared_photo_is_refining_its_pixels(void **state) {
     diffcut_image_free(&image);
 }
 
+/* Classes by name: the diagonal is right, whatever a matching would make of it. */
+static void a_named_prediction_is_scored_as_it_is_named(void **state) {
+    (void)state;
+    diffcut_protocol *protocol = generic(false, 4);
+    const uint32_t truth_data[] = {0, 0, 1, 1, 255, 4};
+    const uint32_t named_data[] = {1, 1, 0, 1, 0, 4};
+    diffcut_labels truth = map_of(6, 1, truth_data);
+    diffcut_labels prediction = map_of(6, 1, named_data);
+    diffcut_score_input input = {.name = "a", .prediction = &prediction, .truth = &truth};
+    diffcut_score_photo matched = {0};
+    diffcut_score_photo named = {0};
+    diffcut_diagnostics diag;
+    assert_int_equal(diffcut_score_measure(protocol, NULL, &input, &matched, &diag), DIFFCUT_OK);
+    input.named = true;
+    assert_int_equal(diffcut_score_measure(protocol, NULL, &input, &named, &diag), DIFFCUT_OK);
+    assert_int_equal(matched.correct, 4); /* the two names swapped */
+    assert_int_equal(named.correct, 2);
+    assert_int_equal(named.pixels, 5);
+    assert_int_equal(named.unassigned_pixels, 0);
+    const diffcut_class_counts expected[] = {{.index = 0, .tp = 0, .fp = 1, .fn = 2},
+                                             {.index = 1, .tp = 1, .fp = 2, .fn = 1},
+                                             {.index = 4, .tp = 1, .fp = 0, .fn = 0}};
+    assert_int_equal(named.count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(named.counts[i].index, expected[i].index);
+        assert_int_equal(named.counts[i].tp, expected[i].tp);
+        assert_int_equal(named.counts[i].fp, expected[i].fp);
+        assert_int_equal(named.counts[i].fn, expected[i].fn);
+    }
+    assert_true(fabs(named.miou - (0 + 0.25 + 1) / 3) < 1e-12); /* the Jaccard index's mean over what occurs */
+    diffcut_score_photo_free(&matched);
+    diffcut_score_photo_free(&named);
+    prediction.data[0] = CLASSES;
+    prediction.count = CLASSES + 1;
+    named = (diffcut_score_photo){0};
+    assert_int_equal(diffcut_score_measure(protocol, NULL, &input, &named, &diag), DIFFCUT_ERROR_ARGUMENT);
+    assert_non_null(strstr(diag.message, "label 5 of a named prediction"));
+    assert_null(named.name);
+    diffcut_labels_free(&truth);
+    diffcut_labels_free(&prediction);
+    diffcut_protocol_free(protocol);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_named_prediction_is_scored_as_it_is_named),
         cmocka_unit_test(a_left_over_segment_has_no_class_but_by_the_published_code),
         cmocka_unit_test(figures_do_not_depend_on_how_segments_are_numbered),
         cmocka_unit_test(segments_of_no_other_class_become_the_background),

@@ -30,7 +30,8 @@ install_and_move() {
     }
     mv "$root/first" "$prefix"
     for file in bin/diffcut "$LIBDIR/libdiffcut.so" "$LIBDIR/libdiffcut.so.${VERSION%%.*}" "$LIBDIR/libdiffcut.a" \
-        "$LIBDIR/pkgconfig/diffcut.pc" "$LIBDIR/cmake/diffcut/diffcut-config.cmake" include/diffcut/diffcut.h include/diffcut/eval.h \
+        "$LIBDIR/pkgconfig/diffcut.pc" "$LIBDIR/cmake/diffcut/diffcut-config.cmake" include/diffcut/diffcut.h include/diffcut/encoder.h include/diffcut/eval.h \
+        include/diffcut/vocabulary.h \
         share/diffcut/models/diffcut-tiny/diffcut.json share/diffcut/models/diffcut-tiny/unet/config.json \
         share/man/man1/diffcut.1 share/bash-completion/completions/diffcut \
         share/doc/diffcut/LICENSE share/doc/diffcut/THIRD_PARTY.md; do

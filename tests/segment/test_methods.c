@@ -311,6 +311,8 @@ static void what_cannot_be_clustered_is_refused(void **state) {
     assert_non_null(strstr(diffcut_session_message(session), "6 tokens"));
     assert_int_equal(cluster(session, map, DIFFCUT_METHOD_DIFFSEG, &labels), DIFFCUT_ERROR_ARGUMENT);
     assert_non_null(strstr(diffcut_session_message(session), "diffseg"));
+    assert_int_equal(cluster(session, map, DIFFCUT_METHOD_MASKCLIP, &labels), DIFFCUT_ERROR_ARGUMENT);
+    assert_non_null(strstr(diffcut_session_message(session), "maskclip"));
     assert_int_equal(labels.count, 77);
     diffcut_session_close(session);
     cut_features_free(map);

@@ -45,8 +45,9 @@ static void add_limits(const server_limits *limits, text *out) {
     text_print(out, "{\"max_body_bytes\": %llu, \"max_pixels\": %llu, \"max_tokens\": %llu, \"queue\": %u",
                (unsigned long long)limits->max_body, (unsigned long long)limits->max_pixels,
                (unsigned long long)limits->max_tokens, limits->queue);
-    text_print(out, ", \"seconds\": %u, \"timeout\": %u, \"memory_bytes\": %llu, \"keep_seconds\": %u, "
-                    "\"max_leaves_width\": 1024}",
+    text_print(out,
+               ", \"seconds\": %u, \"timeout\": %u, \"memory_bytes\": %llu, \"keep_seconds\": %u, "
+               "\"max_leaves_width\": 1024}",
                limits->seconds, limits->timeout, (unsigned long long)limits->memory, limits->keep);
 }
 

@@ -26,15 +26,18 @@ const char *request_header(const request *r, const char *name) {
 /* ------------------------------------------------------------------------------------------------- answering */
 
 /* The page's own files and pictures made in it; nothing from elsewhere, nothing inline, in nobody's frame. */
-#define CONTENT_POLICY                                                                                                \
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "       \
+#define CONTENT_POLICY                                                                                               \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "      \
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 void request_add_headers(request *r, struct MHD_Response *response) {
     static const char *const headers[][2] = {
-        {"Content-Security-Policy", CONTENT_POLICY}, {"X-Content-Type-Options", "nosniff"},
-        {"X-Frame-Options", "DENY"},                 {"Referrer-Policy", "no-referrer"},
-        {"Cross-Origin-Resource-Policy", "same-origin"}, {"Cross-Origin-Opener-Policy", "same-origin"},
+        {"Content-Security-Policy", CONTENT_POLICY},
+        {"X-Content-Type-Options", "nosniff"},
+        {"X-Frame-Options", "DENY"},
+        {"Referrer-Policy", "no-referrer"},
+        {"Cross-Origin-Resource-Policy", "same-origin"},
+        {"Cross-Origin-Opener-Policy", "same-origin"},
         {"Cache-Control", "no-store"},
     };
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {

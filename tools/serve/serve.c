@@ -252,7 +252,8 @@ const command command_serve = {
     "serve",
     "[OPTION]...",
     "a page and an interface over HTTP",
-    "Loads a model once and answers over HTTP: a page that cuts photos with a slider in the browser, and an interface "
+    "Loads a model once and answers over HTTP: a page that cuts photos with a slider in the browser, and an "
+    "interface "
     "for programs (doc/SERVE.md, /v1/openapi.json). Its address is printed once it answers. It listens on this "
     "machine only unless --host says otherwise, which takes a token. Ctrl-C or SIGTERM: nothing new is taken, what "
     "runs is finished; a second one cancels it.",

@@ -18,6 +18,7 @@ static diffcut_status cpu_open(backend **out, diffcut_diagnostics *diag) {
     self->kernels = SIMD_PICK(cpu_kernels_table, self->level);
     self->panels = SIMD_PICK_BF16(panel_kernels_table, self->level);
     self->winograd = SIMD_PICK(winograd_kernels_table, self->level);
+    self->depthwise = SIMD_PICK(depthwise_kernels_table, self->level);
     *out = &self->head;
     return DIFFCUT_OK;
 }
@@ -119,6 +120,7 @@ const backend_ops backend_cpu_ops = {
     .weight_destroy = cpu_weight_destroy,
     .weight_bytes = cpu_weight_bytes,
     .conv2d = cpu_conv2d,
+    .depthwise = cpu_depthwise,
     .linear = cpu_linear,
     .group_norm = cpu_group_norm,
     .layer_norm = cpu_layer_norm,

@@ -7,6 +7,7 @@
 #ifndef DIFFCUT_BACKEND_CPU_CPU_H
 #define DIFFCUT_BACKEND_CPU_CPU_H
 
+#include "backend/cpu/depthwise_kernels.h"
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/panel.h"
 #include "backend/cpu/pool.h"
@@ -19,6 +20,7 @@ typedef struct cpu_backend {
     const cpu_kernels *kernels; /* of its instruction set */
     const panel_kernels *panels;
     const winograd_kernels *winograd;
+    const depthwise_kernels *depthwise;
     cpu_pool *pool; /* of buffers */
 } cpu_backend;
 
@@ -35,7 +37,7 @@ typedef struct cpu_weight {
     struct backend_weight head;
     size_t bytes;
     panel_matrix panels; /* (kernel_h * kernel_w * in, out); empty for a norm, and where Winograd's form is enough */
-    float *gamma;        /* norm: (out) */
+    float *gamma;        /* norm: (out); depthwise: (kernel_h, kernel_w, out) */
     float *bias;         /* (out), beta, or NULL */
     winograd_form form;
     float *winograd; /* convolution with a form: its transformed weights, see winograd_kernels.h */
@@ -74,6 +76,9 @@ diffcut_status cpu_conv2d(backend_stream *stream, const tensor *x, const backend
                           diffcut_diagnostics *diag);
 diffcut_status cpu_linear(backend_stream *stream, const tensor *x, const backend_weight *weight, const epilogue *tail,
                           const tensor *y, diffcut_diagnostics *diag);
+/* depthwise.c */
+diffcut_status cpu_depthwise(backend_stream *stream, const tensor *x, const backend_weight *weight, const tensor *y,
+                             diffcut_diagnostics *diag);
 /* norm.c */
 diffcut_status cpu_group_norm(backend_stream *stream, const tensor *x, const backend_weight *norm, uint32_t groups,
                               float eps, activation act, const tensor *y, diffcut_diagnostics *diag);

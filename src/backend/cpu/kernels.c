@@ -26,10 +26,11 @@ static void finish(size_t count, const float *x, const float *a, const float *b,
     }
 }
 
-static void gate(size_t count, const float *value, const float *gates, const float *residual, float *y) {
+static void gate(size_t count, const float *value, const float *gates, activation act, const float *residual,
+                 float *y) {
     for (size_t i = 0; i < count; i += LANES) {
         size_t n = lanes_at(i, count);
-        vfloat v = vector_load(value + i, n, 0.0F) * vector_gelu(vector_load(gates + i, n, 0.0F));
+        vfloat v = vector_load(value + i, n, 0.0F) * vector_activate(act, vector_load(gates + i, n, 0.0F));
         if (residual != NULL) {
             v += vector_load(residual + i, n, 0.0F);
         }

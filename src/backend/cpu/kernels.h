@@ -13,8 +13,9 @@ typedef struct cpu_kernels {
     /* y = act(x + a + b) + residual over `count` elements; a, b and residual may be NULL, y may be any of them. */
     void (*finish)(size_t count, const float *x, const float *a, const float *b, activation act,
                    const float *residual, float *y);
-    /* y = value * gelu(gate) + residual; residual may be NULL. */
-    void (*gate)(size_t count, const float *value, const float *gate, const float *residual, float *y);
+    /* y = value * gelu(gate) + residual, or silu for ACTIVATION_SWIGLU; residual may be NULL. */
+    void (*gate)(size_t count, const float *value, const float *gate, activation act, const float *residual,
+                 float *y);
     /* y = factor * x. */
     void (*scale)(size_t count, const float *x, float factor, float *y);
     /* y = act((x - mean) * factor + shift), all of `count` channels. */

@@ -42,7 +42,7 @@ static size_t min_size(size_t a, size_t b) {
 }
 
 static bool is_gated(const product_task *task) {
-    return task->tail.act == ACTIVATION_GEGLU;
+    return activation_is_gated(task->tail.act);
 }
 
 /* product (rows, cols), row stride ld = rows `position`.. times the weight's columns `column`.. */
@@ -89,7 +89,8 @@ static void finish_tile(const product_task *task, size_t position, size_t rows, 
             const float *gate_image = image != NULL ? image + task->outputs : NULL;
             kernels->finish(cols, value, bias, image, ACTIVATION_NONE, NULL, value);
             kernels->finish(cols, gate, gate_bias, gate_image, ACTIVATION_NONE, NULL, gate);
-            kernels->gate(cols, value, gate, residual, out);
+            bool first = task->tail.act == ACTIVATION_SWIGLU; /* its first half is the gate */
+            kernels->gate(cols, first ? gate : value, first ? value : gate, task->tail.act, residual, out);
         } else {
             kernels->finish(cols, value, bias, image, task->tail.act, residual, out);
         }

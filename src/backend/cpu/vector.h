@@ -160,17 +160,26 @@ static inline vfloat vector_gelu(vfloat x) {
     return positive - a * (vector_exp(-0.5F * a * a) * (t * p));
 }
 
+/* GELU with tanh in place of erf (Hendrycks & Gimpel, 2016): 0.5 (1 + tanh(u)) = 1 / (1 + exp(-2 u)). */
+static inline vfloat vector_gelu_tanh(vfloat x) {
+    const float twice = 0x1.988454p0F; /* 2 sqrt(2 / pi) */
+    return x / (1.0F + vector_exp(-twice * (x + 0.044715F * x * x * x)));
+}
+
 static inline vfloat vector_activate(activation act, vfloat v) {
     switch (act) {
     case ACTIVATION_SILU:
+    case ACTIVATION_SWIGLU: /* refused by the shape checks outside of gate(), as is the other gate */
         return vector_swish(v, 1.0F);
     case ACTIVATION_RELU:
         return vector_max(v, (vfloat){0.0F});
     case ACTIVATION_QUICK_GELU:
         return vector_swish(v, 1.702F);
     case ACTIVATION_GELU:
-    case ACTIVATION_GEGLU: /* refused by the shape checks outside of gate() */
+    case ACTIVATION_GEGLU:
         return vector_gelu(v);
+    case ACTIVATION_GELU_TANH:
+        return vector_gelu_tanh(v);
     case ACTIVATION_NONE:
         break;
     }

@@ -27,14 +27,21 @@ size_t cpu_weight_bytes(const backend_weight *weight) {
     return cpu_weight_of(weight)->bytes;
 }
 
-/* A norm's. */
+/* A norm's, and a depthwise convolution's, whose taps then go before its channels. */
 static diffcut_status fill_gamma(cpu_weight *weight, const weight_source *source, size_t elements,
                                  diffcut_diagnostics *diag) {
+    float *read = mem_array(elements, sizeof(float));
     weight->gamma = mem_array(elements, sizeof(float));
-    if (weight->gamma == NULL) {
+    if (read == NULL || weight->gamma == NULL) {
+        mem_free(read);
         return diag_no_memory(diag, elements * sizeof(float), "a weight");
     }
-    dtype_to_float(source->type, source->data, elements, weight->gamma);
+    dtype_to_float(source->type, source->data, elements, read);
+    size_t taps = (size_t)weight->head.kernel_h * weight->head.kernel_w;
+    for (size_t i = 0; i < elements; i++) {
+        weight->gamma[i % taps * weight->head.out + i / taps] = read[i];
+    }
+    mem_free(read);
     weight->bytes += elements * sizeof(float);
     return DIFFCUT_OK;
 }
@@ -76,7 +83,7 @@ static diffcut_status fill_winograd(const cpu_backend *self, cpu_weight *weight,
 static diffcut_status fill(const cpu_backend *self, cpu_weight *weight, const weight_source *source, size_t elements,
                            diffcut_diagnostics *diag) {
     diffcut_status status = DIFFCUT_OK;
-    if (source->kind == WEIGHT_NORM) {
+    if (source->kind == WEIGHT_NORM || source->kind == WEIGHT_DEPTHWISE) {
         status = fill_gamma(weight, source, elements, diag);
     } else if (weight->form == WINOGRAD_NONE || weight->head.stride != 1) {
         status = fill_panels(self, weight, source, diag);

@@ -118,14 +118,17 @@ static size_t ref_weight_bytes(const backend_weight *weight) {
 static double activate(activation act, double x) {
     switch (act) {
     case ACTIVATION_SILU:
+    case ACTIVATION_SWIGLU: /* the gate's function, as below */
         return x / (1.0 + exp(-x));
     case ACTIVATION_GELU:
-    case ACTIVATION_GEGLU: /* the gate's function */
+    case ACTIVATION_GEGLU:
         return 0.5 * x * erfc(-x * M_SQRT1_2);
     case ACTIVATION_RELU:
         return x > 0.0 ? x : 0.0;
     case ACTIVATION_QUICK_GELU:
         return x / (1.0 + exp(-1.702 * x));
+    case ACTIVATION_GELU_TANH: /* 0.5 (1 + tanh(u)) = 1 / (1 + exp(-2 u)) */
+        return x / (1.0 + exp(-2.0 * sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
     case ACTIVATION_NONE:
         break;
     }
@@ -209,6 +212,42 @@ static diffcut_status ref_conv2d(backend_stream *stream, const tensor *x, const 
     return DIFFCUT_OK;
 }
 
+/* The sum under one channel's kernel, its middle at (oy, ox); outside the image is zero. */
+static double depthwise_sum(const tensor *x, const ref_weight *weight, size_t image, size_t oy, size_t ox, size_t c) {
+    const struct backend_weight *shape = &weight->head;
+    double sum = 0.0;
+    for (size_t ky = 0; ky < shape->kernel_h; ky++) {
+        for (size_t kx = 0; kx < shape->kernel_w; kx++) {
+            size_t iy = oy + ky - shape->kernel_h / 2; /* before the image it wraps past its size */
+            size_t ix = ox + kx - shape->kernel_w / 2;
+            if (iy < x->h && ix < x->w) {
+                sum += element(x, (image * x->h + iy) * x->w + ix, c) *
+                       (double)weight->data[(c * shape->kernel_h + ky) * shape->kernel_w + kx];
+            }
+        }
+    }
+    return sum;
+}
+
+static diffcut_status ref_depthwise(backend_stream *stream, const tensor *x, const backend_weight *weight,
+                                    const tensor *y, diffcut_diagnostics *diag) {
+    (void)stream;
+    diffcut_status status = backend_check_depthwise(x, weight, y, diag);
+    if (status != DIFFCUT_OK) {
+        return status;
+    }
+    const ref_weight *w = (const ref_weight *)(const void *)weight;
+    for (size_t position = 0; position < tensor_positions(y); position++) {
+        size_t ox = position % y->w;
+        size_t oy = position / y->w % y->h;
+        for (size_t c = 0; c < y->c; c++) {
+            double sum = depthwise_sum(x, w, position / y->w / y->h, oy, ox, c);
+            set_element(y, position, c, sum + (w->bias != NULL ? (double)w->bias[c] : 0.0));
+        }
+    }
+    return DIFFCUT_OK;
+}
+
 /* Output `out` of one position, with bias and per_image. */
 static double linear_output(const tensor *x, const ref_weight *weight, const epilogue *tail, size_t position,
                             size_t out) {
@@ -231,8 +270,9 @@ static diffcut_status ref_linear(backend_stream *stream, const tensor *x, const 
     for (size_t position = 0; position < tensor_positions(y); position++) {
         for (size_t out = 0; out < y->c; out++) {
             double value = linear_output(x, w, tail, position, out);
-            if (act == ACTIVATION_GEGLU) {
-                value *= activate(act, linear_output(x, w, tail, position, y->c + out));
+            if (activation_is_gated(act)) {
+                double second = linear_output(x, w, tail, position, y->c + out);
+                value = act == ACTIVATION_SWIGLU ? activate(act, value) * second : value * activate(act, second);
             } else {
                 value = activate(act, value);
             }
@@ -421,6 +461,7 @@ const backend_ops backend_ref_ops = {
     .weight_destroy = ref_weight_destroy,
     .weight_bytes = ref_weight_bytes,
     .conv2d = ref_conv2d,
+    .depthwise = ref_depthwise,
     .linear = ref_linear,
     .group_norm = ref_group_norm,
     .layer_norm = ref_layer_norm,
