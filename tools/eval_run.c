@@ -211,6 +211,14 @@ static bool copy_plan(const eval_run *run, eval_header *h) {
     return true;
 }
 
+/* What reports are headed with: the data set, or the folder that a person's own lies in. */
+static void name_set(const eval_options *o, const diffcut_dataset_info *info, text *out) {
+    char *path = strcmp(info->name, "generic") == 0 ? realpath(o->data, NULL) : NULL;
+    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+    text_add(out, slash != NULL && slash[1] != '\0' ? slash + 1 : info->title);
+    free(path);
+}
+
 static int fill_header(eval_run *run, int argc, char **argv) {
     const eval_options *o = &run->options;
     eval_header *h = &run->header;
@@ -219,7 +227,7 @@ static int fill_header(eval_run *run, int argc, char **argv) {
     diffcut_dataset_get_info(run->dataset, &info);
     diffcut_model_get_info(run->engine.model, &model);
     text_add(&h->set, info.name);
-    text_add(&h->title, info.title);
+    name_set(o, &info, &h->title);
     text_add(&h->split, info.split);
     text_add(&h->protocol, info.protocol);
     text_add(&h->model, model.name);

@@ -29,6 +29,7 @@ there whole/report.html whole/results.json whole/settings.csv whole/classes.csv 
 python '
 results = json.loads(out)
 assert results == json.load(open("whole/results.json"))
+assert results["title"] == "set", results["title"]
 assert len(results["settings"]) == 2 * 3 * 2 * 2 + 2, len(results["settings"])
 assert "diffcut alpha=5 tau=0.3 refine=on" in [s["name"] for s in results["settings"]]'
 check
