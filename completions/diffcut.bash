@@ -10,7 +10,7 @@ _diffcut() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-            segment | features | cut | refine | score | model | similarity | eval | bench)
+            segment | label | features | cut | refine | score | model | similarity | coherence | eval | bench)
                 command=$word
                 if [[ $word == model && $((i + 1)) -lt $COMP_CWORD ]]; then
                     command="model ${COMP_WORDS[i + 1]}"
@@ -47,7 +47,7 @@ _diffcut() {
             ;;
         --model | -m | --dump | --config) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
         --output | -o)
-            if [[ $command == segment || $command == similarity || $command == 'model synth' ]]; then
+            if [[ $command == segment || $command == label || $command == coherence || $command == similarity || $command == 'model synth' ]]; then
                 mapfile -t COMPREPLY < <(compgen -d -- "$cur")
             else
                 mapfile -t COMPREPLY < <(compgen -f -- "$cur")
@@ -67,9 +67,13 @@ _diffcut() {
             return
             ;;
         --method)
-            mapfile -t COMPREPLY < <(compgen -W 'diffcut autosc tokencut maskcut kmeans colour diffseg' -- "$cur")
+            mapfile -t COMPREPLY < <(compgen -W 'diffcut autosc tokencut maskcut kmeans colour diffseg maskclip' -- "$cur")
             return
             ;;
+        --vocabulary) mapfile -t COMPREPLY < <(compgen -W 'voc context coco ade20k cityscapes' -- "$cur") && return ;;
+        --classes-file | --templates) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
+        --clip | --features-model | --models | --names-cache) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
+        --clip-size | --clip-variant | -c) return ;;
         --split) mapfile -t COMPREPLY < <(compgen -W 'val train' -- "$cur") && return ;;
         --data | -d | --images | --labels | --cache | --save-predictions)
             mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return
@@ -94,12 +98,24 @@ _diffcut() {
         local features='--timestep --noise --seed --average --hook --prompt'
         local cut='--tau --alpha --min-tokens --reference --eigen'
         local refinement='--iterations --dilations --median --refine-size'
+        local clip='--clip --clip-variant --clip-size --clip-raw --templates --names-cache --no-names-cache'
+        local data='--set --data --list --split --list-file --limit --shard --images --labels --classes --ignore
+            --background --label-values'
         local options
         case $command in
             segment)
                 options="--files-from --null --output --outputs --coco --npy --features-npy --opacity --no-boundaries
                     --full-names --force --dump --json $input $features $cut --refine --no-refine $refinement
                     --model $opening --threads --batch $says"
+                ;;
+            label)
+                options="--classes --classes-file --vocabulary --background $clip --files-from --null --output --outputs
+                    --coco --npy --features-npy --opacity --no-boundaries --full-names --force --dump --json $input
+                    $features $cut --refine --no-refine $refinement --model $opening --threads --batch $says"
+                ;;
+            coherence)
+                options="$data --max-pixels --models --size $opening --threads --output --force --json --cache --cache-size
+                    --no-cache $says"
                 ;;
             features) options="--output --format --force $input $features --model $opening --threads $says" ;;
             cut) options="--output --image --force --max-pixels $cut --threads $says" ;;
@@ -118,9 +134,8 @@ _diffcut() {
                     --threads $says"
                 ;;
             eval)
-                options="--set --data --list --split --list-file --limit --shard --images --labels --classes --ignore
-                    --background --label-values --max-pixels --method --sweep --size $cut --refine --no-refine
-                    --full-resolution --boundary --coherence --replicates --output --force --save-predictions --json
+                options="$data --max-pixels --method --sweep --size $cut --refine --no-refine --open-vocabulary $clip
+                    --features-model --full-resolution --boundary --coherence --replicates --output --force --save-predictions --json
                     --cache --cache-size --no-cache $features --model $opening --threads $says"
                 ;;
             'eval merge') options="--output --force --coherence --json $says" ;;
@@ -137,7 +152,7 @@ _diffcut() {
     mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     if [[ -z $command ]]; then
         local commands
-        mapfile -t commands < <(compgen -W 'segment features cut refine score model similarity eval bench' -- "$cur")
+        mapfile -t commands < <(compgen -W 'segment label features cut refine score model similarity coherence eval bench' -- "$cur")
         COMPREPLY+=("${commands[@]}")
     fi
 }

@@ -94,3 +94,9 @@ with open("index/two", "w") as file:
                                                              "b.weight": "m-00002-of-00002.safetensors"}}, file)
 with open("index/name", "w") as file:
     file.write("org/name@refs/pr/1")
+with open("vocabulary/list", "wb") as file:
+    file.write("\ufeff# mine\r\nsky\r\ndog | puppy\ncafé\nvoid\n".encode())
+with open("vocabulary/templates", "wb") as file:
+    file.write(b"a photo of a {}.\n{}\n")
+with open("vocabulary/utf16", "wb") as file:
+    file.write("sk".encode("utf-16"))

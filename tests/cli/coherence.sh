@@ -22,7 +22,7 @@ set=(--set generic --data data --classes 2 --size 128 --no-cache -q)
 
 run eval "${set[@]}" --coherence -o whole
 exits 0
-there whole/coherence.csv whole/coherence.svg whole/coherence-model.json whole/coherence-colour.json
+there whole/coherence.csv whole/coherence.svg whole/coherence.png whole/coherence-model.json whole/coherence-colour.json
 python '
 whole = json.load(open("whole/results.json"))["coherence"]
 assert [c["features"] for c in whole][1] == "colour and position" and len(whole) == 2
@@ -50,3 +50,39 @@ exits 1
 mentions 'part2/coherence-model.json'
 run eval merge part1 part2
 exits 0
+
+# Any models in one figure: what eval measures, beside others, each at its own size.
+run coherence "${set[@]}" --models embedded,colour -o figure --json
+exits 0
+tree figure coherence.csv coherence.png coherence.svg results.json
+same whole/coherence.csv figure/coherence.csv
+same whole/coherence.png figure/coherence.png
+python '
+results = json.loads(out)
+assert results == json.load(open("figure/results.json"))
+assert [c["features"] for c in results["coherence"]] == ["diffcut-tiny", "colour and position"]'
+run coherence "${set[@]}" --models colour,embedded -o figure
+exits 1
+mentions 'figure/coherence.png: exists already; --force replaces it'
+run coherence "${set[@]}" --models colour,embedded -o figure -f
+exits 0
+for bad in '' 'embedded,' ',embedded' 'embedded,,colour'; do
+    run coherence "${set[@]}" --models "$bad" -o none
+    exits 2
+done
+run coherence "${set[@]}" -o none
+is_usage_error 'diffcut coherence: --models LIST is needed' coherence
+run coherence "${set[@]}" --models embedded,nowhere -o none
+exits 1
+mentions nowhere
+absent none/coherence.png
+models=$SHARED_DIR/golden/models
+if [ -d "$models/tiny-dinov2" ]; then
+    run coherence --set generic --data data --classes 2 --no-cache -q --models "$models/tiny-dinov2,$models/tiny-siglip-vision,embedded,colour" -o four
+    exits 0
+    check
+    [ "$(wc -l <"$kept/out")" -eq 5 ] || fail "not four models: $(cat "$kept/out")"
+    run eval "${set[@]}" --features-model "$models/tiny-dinov2" --size 140 --method diffcut,tokencut,maskcut -o encoder --json
+    exits 0
+    python 'assert json.loads(out)["model"] == "tiny-dinov2" and len(json.loads(out)["settings"]) == 3'
+fi

@@ -37,6 +37,10 @@ expect 'context info pull synth verify' model ''
 expect 'verify' model v
 expect 'merge' eval m
 expect 'colour' eval --method c
+expect 'label' la
+expect 'coherence' coh
+expect 'coco context' label --vocabulary co
+expect '--clip --clip-raw --clip-size --clip-variant' label --cli
 expect 'coco-object coco-stuff-27 context' eval --set co
 expect 'f16 f32' model synth --dtype f
 expect 'ssd-1b' model synth --like ss
@@ -57,7 +61,7 @@ expect 'bf16' segment --precision b
 expect 'coco' segment --outputs c
 expect '' segment --tau ''
 
-for name in segment features cut refine score 'model info' 'model pull' 'model verify' 'model context' 'model synth' similarity eval 'eval merge' bench; do
+for name in segment label features cut refine score 'model info' 'model pull' 'model verify' 'model context' 'model synth' similarity coherence eval 'eval merge' bench; do
     # shellcheck disable=SC2086 # words
     run $name --help
     grep -oE '^  (-.,|   ) --[a-z-]+' "$kept/out" | grep -oE -- '--[a-z-]+' | sort >"$kept/expected"
