@@ -94,7 +94,7 @@ _diffcut() {
     if [[ $cur == -* ]]; then
         local says='--quiet --verbose --help'
         local input='--size --square --resample --tile --max-pixels'
-        local opening='--variant --config --first-stage --context --backend --precision'
+        local opening='--variant --config --first-stage --context --tokenizer --backend --precision'
         local features='--timestep --noise --seed --average --hook --prompt'
         local cut='--tau --alpha --min-tokens --reference --eigen'
         local refinement='--iterations --dilations --median --refine-size'
