@@ -50,8 +50,8 @@ static void a_token_is_compared_whole(void **state) {
     const guard g = {.port = 81, .token = "secret", .cookie = "0123"};
     guard_request r = {.host = "localhost:81"};
     assert_int_equal(ask(&g, r), 401);
-    const char *const wrong[] = {"Bearer", "Bearer ", "Bearer secre", "Bearer secret ", "Bearer secretsecret",
-                                 "Basic secret", "secret", "Bearer Secret"};
+    const char *const wrong[] = {"Bearer",       "Bearer ", "Bearer secre", "Bearer secret ", "Bearer secretsecret",
+                                 "Basic secret", "secret",  "Bearer Secret"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         r.authorization = wrong[i];
         assert_int_equal(ask(&g, r), 401);
@@ -184,7 +184,8 @@ static void a_preview_is_the_mean_of_what_it_covers(void **state) {
     assert_true(shrink_image(&image, 2, 1, &small));
     for (int channel = 0; channel < 3; channel++) {
         /* pixels 0, 1, 4, 5 and 2, 3, 6, 7 */
-        assert_int_equal(small.rgb[channel], (rgb[channel] + rgb[3 + channel] + rgb[12 + channel] + rgb[15 + channel] + 2) / 4);
+        assert_int_equal(small.rgb[channel],
+                         (rgb[channel] + rgb[3 + channel] + rgb[12 + channel] + rgb[15 + channel] + 2) / 4);
         assert_int_equal(small.rgb[3 + channel],
                          (rgb[6 + channel] + rgb[9 + channel] + rgb[18 + channel] + rgb[21 + channel] + 2) / 4);
     }

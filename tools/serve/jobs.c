@@ -328,7 +328,10 @@ static void *work(void *user) {
         what->tree = NULL;
         worker->running = NULL;
         j->running--;
-        finish(j, what, good ? JOB_DONE : stop == JOB_STOP_ASKED || stop == JOB_STOP_CLOSING ? JOB_CANCELLED : JOB_FAILED);
+        finish(j, what,
+               good                                                 ? JOB_DONE
+               : stop == JOB_STOP_ASKED || stop == JOB_STOP_CLOSING ? JOB_CANCELLED
+                                                                    : JOB_FAILED);
         drop(what);
         (void)pthread_mutex_unlock(&j->lock);
     }

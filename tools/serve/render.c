@@ -89,8 +89,8 @@ static bool make_map(job_worker *worker, job *what, result_map *map) {
     if (status != DIFFCUT_OK) {
         return failed(what, status, diagnostics.message);
     }
-    status = diffcut_labels_finish(worker->session, map->image, tree->photo->features, &tokens, &settings,
-                                   &map->labels);
+    status =
+        diffcut_labels_finish(worker->session, map->image, tree->photo->features, &tokens, &settings, &map->labels);
     diffcut_labels_free(&tokens);
     return status == DIFFCUT_OK || failed(what, status, diffcut_session_message(worker->session));
 }
@@ -170,8 +170,7 @@ static bool encode(job_worker *worker, job *what, const result_map *map) {
         break;
     case FORMAT_OVERLAY:
         what->result.type = "image/png";
-        status =
-            diffcut_encode_overlay_png(map->image, &map->labels, &what->query.overlay, file, &diagnostics);
+        status = diffcut_encode_overlay_png(map->image, &map->labels, &what->query.overlay, file, &diagnostics);
         break;
     case FORMAT_COCO:
         what->result.type = ANSWER_JSON;
@@ -287,8 +286,8 @@ bool render_similarity(job_worker *worker, job *what) {
     if (values == NULL) {
         return no_memory(what);
     }
-    const diffcut_status status = diffcut_similarity(photo->features, (uint32_t)(row * width + column),
-                                                     photo->features, values, &diagnostics);
+    const diffcut_status status =
+        diffcut_similarity(photo->features, (uint32_t)(row * width + column), photo->features, values, &diagnostics);
     what->result.status = 200;
     bool good = status == DIFFCUT_OK || failed(what, status, diagnostics.message);
     if (good) {
