@@ -7,8 +7,8 @@
 #include "files.h"
 #include "progress.h"
 
-/* The samples' sizes, from their pixels: one way to read a photo. */
-static void add_samples(text *out) {
+/* The samples' sizes, from their pixels: one way to read a photo. Takes a while, so it is done once. */
+static void describe_samples(text *out) {
     const char *separator = "";
     for (const served_file *file = files_samples; file->name != NULL; file++) {
         diffcut_image image = {0};
@@ -67,7 +67,10 @@ void info_json(server *s, text *out) {
         text_print(out, "%s%u", i > 0 ? ", " : "", settings->dilations[i]);
     }
     text_add(out, "],\n \"samples\": [");
-    add_samples(out);
+    if (s->samples.length == 0) {
+        describe_samples(&s->samples);
+    }
+    text_add(out, text_string(&s->samples));
     text_add(out, "]}\n");
 }
 

@@ -21,6 +21,15 @@ static int lane_of(job_kind kind) {
     return kind == JOB_ANALYSE || kind == JOB_SEGMENT ? JOBS_HEAVY : JOBS_LIGHT;
 }
 
+bool job_failed(job *what, diffcut_status status, const char *message) {
+    problem_from_status(&what->error, status, message);
+    return false;
+}
+
+bool job_no_memory(job *what) {
+    return job_failed(what, DIFFCUT_ERROR_MEMORY, "out of memory");
+}
+
 /* ------------------------------------------------------------------------------------------------- life */
 
 static void free_job(job *what) {

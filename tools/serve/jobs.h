@@ -143,6 +143,10 @@ size_t jobs_running(jobs *j);
 /* Forgets finished jobs nobody asked about for long. */
 void jobs_expire(jobs *j);
 
+/* Passes the library's word on a failure to the job. They return false. */
+bool job_failed(job *what, diffcut_status status, const char *message);
+bool job_no_memory(job *what);
+
 /* compute.c: runs the job and leaves result or error in it. */
 bool compute_run(job_worker *worker, job *what);
 

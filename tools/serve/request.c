@@ -123,14 +123,18 @@ void request_suspend(request *r) {
     s->mhd.suspend_connection(r->connection);
 }
 
-void request_resume(request *r) {
+static void unlink_waiting(request *r) {
     server *s = r->server;
     *(r->previous != NULL ? &r->previous->next : &s->waiting) = r->next;
     if (r->next != NULL) {
         r->next->previous = r->previous;
     }
     r->suspended = false;
-    s->mhd.resume_connection(r->connection);
+}
+
+void request_resume(request *r) {
+    unlink_waiting(r);
+    r->server->mhd.resume_connection(r->connection);
 }
 
 /* The job is finished, or its client is not there any more. */
@@ -443,7 +447,7 @@ void request_completed(void *user, struct MHD_Connection *connection, void **con
     }
     *context = NULL;
     if (r->suspended) { /* the daemon does not end a suspended connection, but the list must not outlive it */
-        request_resume(r);
+        unlink_waiting(r);
     }
     if (r->job != NULL) {
         if (r->stream == NULL) {

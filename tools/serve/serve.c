@@ -219,7 +219,8 @@ static int check_line(const command *self, serve_options *o, const arguments *re
         return options_mistake(self, "'%s': photos are sent to the server, not named here", rest->items[0]);
     }
     if (o->token == NULL) {
-        o->token = getenv("DIFFCUT_TOKEN");
+        const char *inherited = getenv("DIFFCUT_TOKEN");
+        o->token = inherited != NULL && inherited[0] != '\0' ? inherited : NULL;
     }
     if (o->token != NULL && !check_token(o->token)) {
         return options_mistake(self, "the token has a character that an address or a header cannot hold");

@@ -218,6 +218,7 @@ void server_close(server *s) {
         jobs_close(&s->jobs);
         trees_close(&s->trees);
     }
+    text_free(&s->samples);
     const int descriptors[] = {s->listener, s->wake};
     for (size_t i = 0; i < sizeof descriptors / sizeof *descriptors; i++) {
         if (descriptors[i] >= 0) {

@@ -73,6 +73,7 @@ typedef struct server {
     bool ended;              /* nothing is left to do */
     double started, looked;
     server_totals totals;
+    text samples; /* of /v1/info, once it was asked for */
 } server;
 
 /* Binds; host is a name or an address, port 0 any free one, which is put into the guard. */
