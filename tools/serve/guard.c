@@ -72,8 +72,11 @@ static bool is_local(const struct sockaddr *local, const char *name) {
         memcpy(&in6, local, sizeof in6);
         (void)inet_ntop(AF_INET6, &in6.sin6_addr, shown, sizeof shown);
     }
+    if (shown[0] == '\0') {
+        return false;
+    }
     const char *plain = strncmp(shown, "::ffff:", 7) == 0 ? shown + 7 : shown; /* IPv4 on an IPv6 socket */
-    return strlen(shown) > 0 && (strcasecmp(name, shown) == 0 || strcasecmp(name, plain) == 0);
+    return strcasecmp(name, shown) == 0 || strcasecmp(name, plain) == 0;
 }
 
 static bool is_allowed(const guard *g, const char *host, const char *name, uint64_t port) {
