@@ -2,18 +2,25 @@
 #include "segment/pamr_kernel.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
+/* SUMS: running sums that stay in registers beside weights and samples. */
 #if defined(__AVX512F__)
 #define VECTOR_FLOATS 16
+#define SUMS 24
 #elif defined(__AVX__)
 #define VECTOR_FLOATS 8
+#define SUMS 12
 #else
 #define VECTOR_FLOATS 4
+#define SUMS 12
 #endif
-#define LANE_VECTORS (TILE_LANES / VECTOR_FLOATS)
+#define ROW_VECTORS (BLOCK_WIDTH / VECTOR_FLOATS)
+#define MOST_MASKS (SUMS / ROW_VECTORS < 6 ? SUMS / ROW_VECTORS : 6) /* that share one reading of the weights */
 
 typedef float vector __attribute__((vector_size(VECTOR_FLOATS * sizeof(float))));
+typedef int32_t vector_bits __attribute__((vector_size(VECTOR_FLOATS * sizeof(float))));
 
 static inline vector load(const float *from) {
     vector v;
@@ -38,25 +45,54 @@ static inline float exp_negative(float t) {
     return e * power;
 }
 
-/* scale[] = 1 / (3 * (1e-8 + 0.1 * deviation)) of one row and channel: the unbiased deviation over 9 samples a
- * dilation, the centre counted once for each. Shifted by the centre, the variance loses at most a factor 9 to
- * cancellation, as at least a ninth of the samples are the centre. */
+static inline vector absolute(vector v) {
+    return (vector)((vector_bits)v & 0x7fffffff);
+}
+
+/* scale[] = 1 / (3 * (1e-8 + 0.1 * deviation)) of one row of a block and channel: the unbiased deviation over 9
+ * samples a dilation, the centre counted once for each. Shifted by the centre, the variance loses at most a factor 9
+ * to cancellation, as at least a ninth of the samples are the centre. */
 static void scale_row(const pamr_tile *tile, const float *region, float *restrict scale) {
-    float sum[TILE_WIDTH] = {0}, squares[TILE_WIDTH] = {0};
-    const float *restrict centre = region + tile->centre;
+    vector centre[ROW_VECTORS], sum[ROW_VECTORS] = {0}, squares[ROW_VECTORS] = {0};
+    for (size_t v = 0; v < ROW_VECTORS; v++) {
+        centre[v] = load(region + tile->centre + v * VECTOR_FLOATS);
+    }
     for (size_t n = 0; n < tile->neighbours; n++) {
-        const float *restrict sample = region + tile->offsets[n];
-        for (size_t x = 0; x < TILE_WIDTH; x++) {
-            float difference = sample[x] - centre[x];
-            sum[x] += difference;
-            squares[x] += difference * difference;
+        const float *sample = region + tile->offsets[n];
+        for (size_t v = 0; v < ROW_VECTORS; v++) {
+            vector difference = load(sample + v * VECTOR_FLOATS) - centre[v];
+            sum[v] += difference;
+            squares[v] += difference * difference;
         }
     }
     float samples = (float)(tile->neighbours / 8 * 9);
-    for (size_t x = 0; x < TILE_WIDTH; x++) {
-        float variance = (squares[x] - sum[x] * sum[x] / samples) / (samples - 1.0F);
-        variance = variance > 0.0F ? variance : 0.0F;
+    for (size_t v = 0; v < ROW_VECTORS; v++) {
+        store(scale + v * VECTOR_FLOATS, (squares[v] - sum[v] * sum[v] / samples) / (samples - 1.0F));
+    }
+    for (size_t x = 0; x < BLOCK_WIDTH; x++) {
+        float variance = scale[x] > 0.0F ? scale[x] : 0.0F;
         scale[x] = 1.0F / ((float)IMAGE_CHANNELS * (1e-8F + 0.1F * sqrtf(variance)));
+    }
+}
+
+/* distances (neighbours, BLOCK_WIDTH): mean over the channels of |difference| / (1e-8 + 0.1 * deviation). */
+static void measure_row(const pamr_tile *tile, const float *const region[IMAGE_CHANNELS], float *distances) {
+    vector centre[IMAGE_CHANNELS][ROW_VECTORS], scale[IMAGE_CHANNELS][ROW_VECTORS];
+    for (size_t c = 0; c < IMAGE_CHANNELS; c++) {
+        float row[BLOCK_WIDTH];
+        scale_row(tile, region[c], row);
+        for (size_t v = 0; v < ROW_VECTORS; v++) {
+            scale[c][v] = load(row + v * VECTOR_FLOATS);
+            centre[c][v] = load(region[c] + tile->centre + v * VECTOR_FLOATS);
+        }
+    }
+    for (size_t n = 0; n < tile->neighbours; n++, distances += BLOCK_WIDTH) {
+        for (size_t v = 0; v < ROW_VECTORS; v++) {
+            size_t sample = tile->offsets[n] + v * VECTOR_FLOATS;
+            store(distances + v * VECTOR_FLOATS, absolute(load(region[0] + sample) - centre[0][v]) * scale[0][v] +
+                                                     absolute(load(region[1] + sample) - centre[1][v]) * scale[1][v] +
+                                                     absolute(load(region[2] + sample) - centre[2][v]) * scale[2][v]);
+        }
     }
 }
 
@@ -64,112 +100,119 @@ static void scale_row(const pamr_tile *tile, const float *region, float *restric
  * its root mean square, which the n centres among the 9n samples bound by sqrt(9 * (9n - 1) / 8n) < 3.2. So the
  * largest exponent is above -32, and the sum above 1e-14. */
 static void weigh_row(const pamr_tile *tile, const float *const region[IMAGE_CHANNELS], float *restrict weights) {
-    float scale[IMAGE_CHANNELS][TILE_WIDTH], total[TILE_WIDTH] = {0};
-    for (size_t c = 0; c < IMAGE_CHANNELS; c++) {
-        scale_row(tile, region[c], scale[c]);
+    size_t count = tile->neighbours * BLOCK_WIDTH;
+    measure_row(tile, region, weights);
+    for (size_t i = 0; i < count; i++) {
+        weights[i] = exp_negative(weights[i]);
     }
-    const float *restrict centre0 = region[0] + tile->centre;
-    const float *restrict centre1 = region[1] + tile->centre;
-    const float *restrict centre2 = region[2] + tile->centre;
-    for (size_t n = 0; n < tile->neighbours; n++) {
-        const float *restrict sample0 = region[0] + tile->offsets[n];
-        const float *restrict sample1 = region[1] + tile->offsets[n];
-        const float *restrict sample2 = region[2] + tile->offsets[n];
-        float weight[TILE_WIDTH];
-        for (size_t x = 0; x < TILE_WIDTH; x++) {
-            float distance = fabsf(sample0[x] - centre0[x]) * scale[0][x] +
-                             fabsf(sample1[x] - centre1[x]) * scale[1][x] +
-                             fabsf(sample2[x] - centre2[x]) * scale[2][x];
-            weight[x] = exp_negative(distance);
-            total[x] += weight[x];
+    for (size_t v = 0; v < BLOCK_WIDTH; v += VECTOR_FLOATS) {
+        vector total = {0};
+        for (size_t i = v; i < count; i += BLOCK_WIDTH) {
+            total += load(weights + i);
         }
-        for (size_t x = 0; x < TILE_WIDTH; x += TILE_LANES) {
-            memcpy(weights + (x / TILE_LANES * tile->neighbours + n) * TILE_LANES, weight + x,
-                   TILE_LANES * sizeof *weight);
-        }
-    }
-    for (size_t x = 0; x < TILE_WIDTH; x++) {
-        total[x] = 1.0F / total[x];
-    }
-    for (size_t x = 0; x < TILE_WIDTH; x += TILE_LANES) {
-        for (size_t n = 0; n < tile->neighbours; n++, weights += TILE_LANES) {
-            for (size_t lane = 0; lane < TILE_LANES; lane++) {
-                weights[lane] *= total[x + lane];
-            }
+        total = 1.0F / total;
+        for (size_t i = v; i < count; i += BLOCK_WIDTH) {
+            store(weights + i, load(weights + i) * total);
         }
     }
 }
 
 static void weigh(const pamr_tile *tile, const float *const region[IMAGE_CHANNELS], float *weights) {
-    for (size_t y = 0; y < TILE_HEIGHT; y++) {
-        size_t row = y * tile->stride;
-        const float *at[IMAGE_CHANNELS] = {region[0] + row, region[1] + row, region[2] + row};
-        weigh_row(tile, at, weights + y * TILE_WIDTH * tile->neighbours);
-    }
-}
-
-/* `masks` is a constant where this is called, so that the sums stay in registers. */
-static inline __attribute__((always_inline)) void diffuse_masks(const pamr_tile *tile, const float *restrict weights,
-                                                                const size_t masks, const float *const *region,
-                                                                float *const *out) {
-    for (size_t y = 0; y < TILE_HEIGHT; y++) {
-        for (size_t x = 0; x < TILE_WIDTH; x += TILE_LANES) {
-            size_t at = y * tile->stride + x;
-            vector sum[GROUP_MASKS][LANE_VECTORS] = {0};
-            for (size_t n = 0; n < tile->neighbours; n++, weights += TILE_LANES) {
-                size_t sample = tile->offsets[n] + at;
-                for (size_t v = 0; v < LANE_VECTORS; v++) {
-                    vector weight = load(weights + v * VECTOR_FLOATS);
-                    for (size_t m = 0; m < masks; m++) {
-                        sum[m][v] += weight * load(region[m] + sample + v * VECTOR_FLOATS);
-                    }
-                }
-            }
-            for (size_t m = 0; m < masks; m++) {
-                for (size_t v = 0; v < LANE_VECTORS; v++) {
-                    store(out[m] + y * TILE_WIDTH + x + v * VECTOR_FLOATS, sum[m][v]);
-                }
+    for (size_t y = 0; y < TILE_HEIGHT; y += BLOCK_HEIGHT) {
+        for (size_t x = 0; x < TILE_WIDTH; x += BLOCK_WIDTH) {
+            for (size_t row = y; row < y + BLOCK_HEIGHT; row++, weights += tile->neighbours * BLOCK_WIDTH) {
+                size_t at = row * tile->stride + x;
+                weigh_row(tile, (const float *const[]){region[0] + at, region[1] + at, region[2] + at}, weights);
             }
         }
     }
 }
 
-static void bounds(const float *restrict values, float *least, float *most) {
-    float low[TILE_LANES], high[TILE_LANES];
-    memcpy(low, values, sizeof low);
-    memcpy(high, values, sizeof high);
-    for (size_t i = TILE_LANES; i < TILE_AREA; i += TILE_LANES) {
-        for (size_t lane = 0; lane < TILE_LANES; lane++) {
-            low[lane] = values[i + lane] < low[lane] ? values[i + lane] : low[lane];
-            high[lane] = values[i + lane] > high[lane] ? values[i + lane] : high[lane];
+static inline bool any_lane(const vector_bits vectors[ROW_VECTORS]) {
+    int32_t lanes[BLOCK_WIDTH], any = 0;
+    memcpy(lanes, vectors, sizeof lanes);
+    for (size_t i = 0; i < BLOCK_WIDTH; i++) {
+        any |= lanes[i];
+    }
+    return any != 0;
+}
+
+/* `masks` and `rows` (at a time) are constants where this is called, so that the sums stay in registers; few masks
+ * take several rows, as one sum has to wait for itself. */
+static inline __attribute__((always_inline)) void
+diffuse_masks(const pamr_tile *tile, const float *restrict weights, float threshold, const size_t masks,
+              const size_t rows, const float *const *region, float *const *out, uint64_t *present, uint64_t *full) {
+    vector_bits reached[MOST_MASKS][ROW_VECTORS] = {0}, missed[MOST_MASKS][ROW_VECTORS] = {0};
+    for (size_t y = 0; y < BLOCK_HEIGHT; y += rows, weights += rows * tile->neighbours * BLOCK_WIDTH) {
+        vector sum[SUMS] = {0}; /* (masks, rows, ROW_VECTORS) */
+        for (size_t n = 0; n < tile->neighbours; n++) {
+            size_t sample = tile->offsets[n] + y * tile->stride;
+            for (size_t i = 0; i < rows * ROW_VECTORS; i++) {
+                size_t row = i / ROW_VECTORS, column = i % ROW_VECTORS * VECTOR_FLOATS;
+                vector weight = load(weights + (row * tile->neighbours + n) * BLOCK_WIDTH + column);
+                for (size_t m = 0; m < masks; m++) {
+                    sum[m * rows * ROW_VECTORS + i] +=
+                        weight * load(region[m] + sample + row * tile->stride + column);
+                }
+            }
+        }
+        for (size_t m = 0; m < masks; m++) {
+            for (size_t i = 0; i < rows * ROW_VECTORS; i++) {
+                vector value = sum[m * rows * ROW_VECTORS + i];
+                store(out[m] + (y + i / ROW_VECTORS) * TILE_WIDTH + i % ROW_VECTORS * VECTOR_FLOATS, value);
+                reached[m][i % ROW_VECTORS] |= value >= threshold;
+                missed[m][i % ROW_VECTORS] |= value < 1.0F - threshold;
+            }
         }
     }
-    *least = low[0];
-    *most = high[0];
-    for (size_t lane = 1; lane < TILE_LANES; lane++) {
-        *least = low[lane] < *least ? low[lane] : *least;
-        *most = high[lane] > *most ? high[lane] : *most;
+    for (size_t m = 0; m < masks; m++) {
+        *present |= (uint64_t)any_lane(reached[m]) << m;
+        *full |= (uint64_t)!any_lane(missed[m]) << m;
     }
 }
 
-static void diffuse(const pamr_tile *tile, const float *weights, size_t count, const float *const *region,
-                    float *const *out, float *least, float *most) {
+#define ROWS_THAT_FIT(masks) (SUMS / ((masks)*ROW_VECTORS))
+#define ROWS(masks)                                                                                                  \
+    (ROWS_THAT_FIT(masks) >= 8 ? 8U : ROWS_THAT_FIT(masks) >= 4 ? 4U : ROWS_THAT_FIT(masks) >= 2 ? 2U : 1U)
+#define DIFFUSE(masks) diffuse_masks(tile, weights, threshold, masks, ROWS(masks), region, out, present, full)
+
+static void diffuse_group(const pamr_tile *tile, const float *weights, float threshold, size_t count,
+                          const float *const *region, float *const *out, uint64_t *present, uint64_t *full) {
     switch (count) {
-    case 4:
-        diffuse_masks(tile, weights, 4, region, out);
+#if SUMS / ROW_VECTORS >= 6
+    case 6:
+        DIFFUSE(6);
         break;
+    case 5:
+        DIFFUSE(5);
+        break;
+    case 4:
+        DIFFUSE(4);
+        break;
+#endif
     case 3:
-        diffuse_masks(tile, weights, 3, region, out);
+        DIFFUSE(3);
         break;
     case 2:
-        diffuse_masks(tile, weights, 2, region, out);
+        DIFFUSE(2);
         break;
     default:
-        diffuse_masks(tile, weights, 1, region, out);
+        DIFFUSE(1);
         break;
     }
-    for (size_t m = 0; m < count; m++) {
-        bounds(out[m], &least[m], &most[m]);
+}
+
+static void diffuse(const pamr_tile *tile, const float *weights, float threshold, size_t count,
+                    const float *const *region, float *const *out, uint64_t *present, uint64_t *full) {
+    *present = 0;
+    *full = 0;
+    for (size_t done = 0, next; done < count; done += next) {
+        size_t left = count - done, groups = (left + MOST_MASKS - 1) / MOST_MASKS;
+        uint64_t group_present = 0, group_full = 0;
+        next = (left + groups - 1) / groups; /* 7 as 4 and 3, not 6 and 1 */
+        diffuse_group(tile, weights, threshold, next, region + done, out + done, &group_present, &group_full);
+        *present |= group_present << done;
+        *full |= group_full << done;
     }
 }
 
