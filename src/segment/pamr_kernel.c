@@ -159,7 +159,7 @@ diffuse_masks(const pamr_tile *tile, const float *restrict weights, float thresh
         for (size_t m = 0; m < masks; m++) {
             for (size_t i = 0; i < rows * ROW_VECTORS; i++) {
                 vector value = sum[m * rows * ROW_VECTORS + i];
-                store(out[m] + (y + i / ROW_VECTORS) * TILE_WIDTH + i % ROW_VECTORS * VECTOR_FLOATS, value);
+                store(out[m] + y * BLOCK_WIDTH + i * VECTOR_FLOATS, value);
                 reached[m][i % ROW_VECTORS] |= value >= threshold;
                 missed[m][i % ROW_VECTORS] |= value < 1.0F - threshold;
             }

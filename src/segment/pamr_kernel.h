@@ -19,7 +19,8 @@
 #define TILE_AREA (TILE_HEIGHT * TILE_WIDTH)
 #define BLOCK_HEIGHT 8 /* with 32 neighbours, a block's weights and what four masks have around it fit level 1 */
 #define BLOCK_WIDTH 16 /* pixels whose weights lie side by side: one cache line */
-#define TILE_BLOCKS (TILE_AREA / (BLOCK_HEIGHT * BLOCK_WIDTH))
+#define BLOCK_AREA (BLOCK_HEIGHT * BLOCK_WIDTH)
+#define TILE_BLOCKS (TILE_AREA / BLOCK_AREA)
 #define IMAGE_CHANNELS 3
 
 typedef struct pamr_tile {
@@ -33,8 +34,8 @@ typedef struct pamr_kernel {
     /* weights (TILE_BLOCKS, BLOCK_HEIGHT, neighbours, BLOCK_WIDTH): softmax over the neighbours of
      * -mean_c |difference| / (1e-8 + 0.1 * deviation_c). region: one a channel. */
     void (*weigh)(const pamr_tile *tile, const float *const region[IMAGE_CHANNELS], float *weights);
-    /* One block of `count` (at most 64) masks: out[m], rows of TILE_WIDTH, = weighted mean of region[m]'s neighbours;
-     * both pointers are the block's first pixel's. Bit m of *present is set where out[m] reaches the threshold
+    /* One block of `count` (at most 64) masks: out[m] (BLOCK_AREA) = weighted mean of region[m]'s neighbours;
+     * region[m] is moved to the block's first pixel. Bit m of *present is set where out[m] reaches the threshold
      * anywhere, of *full where it comes as near to 1 everywhere. */
     void (*diffuse)(const pamr_tile *tile, const float *weights, float threshold, size_t count,
                     const float *const *region, float *const *out, uint64_t *present, uint64_t *full);

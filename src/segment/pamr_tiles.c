@@ -15,9 +15,10 @@
 #define NEAR_LIMIT 64                  /* pixels: larger dilations are gathered one neighbour at a time */
 #define MASK_BYTES ((size_t)128 << 20) /* the masks' memory; only what is stored of it is ever touched */
 #define WEIGHT_BYTES ((size_t)1 << 30) /* the weights' memory; larger images make them anew at every iteration */
-#define REGION_BYTES ((size_t)1 << 19) /* gathered at a time, by each thread: as much as a level 2 cache holds ...   \
-                                        */
-#define LEAST_GROUP 4                  /* ... but no fewer masks than this */
+#define REGION_BYTES                                                                                                 \
+    ((size_t)1 << 19) /* gathered at a time, by each thread: as much as a level 2 cache holds ...                    \
+                       */
+#define LEAST_GROUP 4 /* ... but no fewer masks than this */
 #define TILE_BLOCKS_X (TILE_WIDTH / BLOCK_WIDTH)
 
 static const int8_t directions[8][2] = {{-1, -1}, {-1, 0}, {-1, 1}, {0, -1}, {0, 1}, {1, -1}, {1, 0}, {1, 1}};
@@ -134,8 +135,11 @@ static bool has(uint64_t bits, size_t mask) {
     return (bits >> mask & 1) != 0;
 }
 
-static float *mask_tile(const pamr_tiles *t, size_t side, size_t tile, size_t mask) {
-    return t->masks[side] + (tile * t->batch + mask) * TILE_AREA;
+/* (BLOCK_HEIGHT, BLOCK_WIDTH): the block that holds pixel (y, x), of one mask. */
+static float *mask_block(const pamr_tiles *t, size_t side, size_t mask, size_t y, size_t x) {
+    size_t tile = y / TILE_HEIGHT * t->tiles_x + x / TILE_WIDTH;
+    size_t block = y % TILE_HEIGHT / BLOCK_HEIGHT * TILE_BLOCKS_X + x % TILE_WIDTH / BLOCK_WIDTH;
+    return t->masks[side] + (tile * t->batch + mask) * TILE_AREA + block * BLOCK_AREA;
 }
 
 /* Where the state of the block that holds pixel (y, x) is. */
@@ -175,6 +179,13 @@ static void fill(float *out, size_t count, float value) {
     }
 }
 
+static inline void copy_rows(const float *restrict values, size_t rows, size_t columns, float *restrict out,
+                             size_t stride) {
+    for (size_t r = 0; r < rows; r++) {
+        memcpy(out + r * stride, values + r * BLOCK_WIDTH, columns * sizeof *out);
+    }
+}
+
 /* The part of mask m that lies on one block: rows x columns values from pixel (y, x) on. */
 static void read_block(const pamr_tiles *t, size_t mask, size_t y, size_t x, size_t rows, size_t columns,
                        float *restrict out, size_t stride) {
@@ -186,17 +197,14 @@ static void read_block(const pamr_tiles *t, size_t mask, size_t y, size_t x, siz
         }
         return;
     }
-    size_t tile = y / TILE_HEIGHT * t->tiles_x + x / TILE_WIDTH;
-    const float *restrict values =
-        mask_tile(t, t->current, tile, mask) + y % TILE_HEIGHT * TILE_WIDTH + x % TILE_WIDTH;
-    for (size_t r = 0; r < rows; r++) {
-        if (columns == BLOCK_WIDTH) { /* a constant, for the compiler */
-            memcpy(out + r * stride, values + r * TILE_WIDTH, BLOCK_WIDTH * sizeof *out);
-        } else {
-            for (size_t i = 0; i < columns; i++) {
-                out[r * stride + i] = values[r * TILE_WIDTH + i];
-            }
-        }
+    const float *values = mask_block(t, t->current, mask, y, x) + y % BLOCK_HEIGHT * BLOCK_WIDTH + x % BLOCK_WIDTH;
+    if (columns ==
+        BLOCK_WIDTH) { /* widths that the compiler knows: what lies within, and dilations up to 8 beside it */
+        copy_rows(values, rows, BLOCK_WIDTH, out, stride);
+    } else if (columns == BLOCK_WIDTH / 2) {
+        copy_rows(values, rows, BLOCK_WIDTH / 2, out, stride);
+    } else {
+        copy_rows(values, rows, columns, out, stride);
     }
 }
 
@@ -252,7 +260,6 @@ typedef struct step_context {
 /* One tile in a step. Bit m of a block's word is mask m's. */
 typedef struct tile_step {
     pamr_tiles *tiles;
-    size_t tile;
     int64_t y, x; /* the tile's first pixel */
     uint32_t worker;
     uint64_t partial[TILE_BLOCKS]; /* neither absent nor full everywhere within reach: to be computed */
@@ -336,7 +343,7 @@ static void step_block(tile_step *s, size_t b, const float *weights, uint64_t gr
         size_t mask = (size_t)__builtin_ctzll(group);
         if (has(s->partial[b], mask)) {
             region[count] = worker_region(t, s->worker, i) + row * t->shape.stride + column;
-            out[count] = mask_tile(t, 1 - t->current, s->tile, mask) + row * TILE_WIDTH + column;
+            out[count] = mask_block(t, 1 - t->current, mask, (size_t)s->y + row, (size_t)s->x + column);
             bit[count++] = UINT64_C(1) << mask;
         }
     }
@@ -370,7 +377,7 @@ static uint64_t plan_tile(tile_step *s) {
 static void step_tile(void *context, size_t tile, uint32_t worker) {
     pamr_tiles *t = ((const step_context *)context)->tiles;
     int64_t y = (int64_t)(tile / t->tiles_x * TILE_HEIGHT), x = (int64_t)(tile % t->tiles_x * TILE_WIDTH);
-    tile_step s = {.tiles = t, .tile = tile, .y = y, .x = x, .worker = worker};
+    tile_step s = {.tiles = t, .y = y, .x = x, .worker = worker};
     uint64_t left = plan_tile(&s);
     const float *weights = left != 0 ? tile_weights(t, tile, y, x, worker) : NULL;
     while (left != 0) {
@@ -401,26 +408,24 @@ void pamr_tiles_step(pamr_tiles *tiles, uint32_t threads) {
 
 /* ------------------------------------------------------------------------------------------------- starting */
 
-/* Adds the share that one source label has in a pixel to its mask, if it is of this batch. `start` and `pixel`:
- * the block's and the pixel's place in the tile. */
-static uint64_t add_share(const step_context *s, size_t tile, size_t start, size_t pixel, uint32_t label, float share,
-                          uint64_t present) {
+/* Adds the share that one source label has in pixel (y, x) to its mask, if it is of this batch. */
+static uint64_t add_share(const step_context *s, size_t y, size_t x, uint32_t label, float share, uint64_t present) {
     size_t mask = label - s->first;
     if (label < s->first || mask >= s->count || share <= 0.0F) {
         return present;
     }
-    float *values = mask_tile(s->tiles, s->tiles->current, tile, mask);
-    for (size_t y = 0; y < BLOCK_HEIGHT && !has(present, mask); y++) {
-        memset(values + start + y * TILE_WIDTH, 0, BLOCK_WIDTH * sizeof *values);
+    float *values = mask_block(s->tiles, s->tiles->current, mask, y, x);
+    if (!has(present, mask)) {
+        memset(values, 0, BLOCK_AREA * sizeof *values);
     }
-    values[pixel] += share;
+    values[y % BLOCK_HEIGHT * BLOCK_WIDTH + x % BLOCK_WIDTH] += share;
     return present | UINT64_C(1) << mask;
 }
 
 static bool covers(const float *values, size_t rows, size_t columns, float threshold) {
     for (size_t y = 0; y < rows; y++) {
         for (size_t x = 0; x < columns; x++) {
-            if (values[y * TILE_WIDTH + x] < 1.0F - threshold) {
+            if (values[y * BLOCK_WIDTH + x] < 1.0F - threshold) {
                 return false;
             }
         }
@@ -429,29 +434,27 @@ static bool covers(const float *values, size_t rows, size_t columns, float thres
 }
 
 /* The block that starts at pixel (y0, x0). */
-static void set_block(const step_context *s, size_t tile, size_t y0, size_t x0) {
+static void set_block(const step_context *s, size_t y0, size_t x0) {
     pamr_tiles *t = s->tiles;
     size_t rows = t->height - y0 < BLOCK_HEIGHT ? t->height - y0 : BLOCK_HEIGHT;
     size_t columns = t->width - x0 < BLOCK_WIDTH ? t->width - x0 : BLOCK_WIDTH;
-    size_t start = y0 % TILE_HEIGHT * TILE_WIDTH + x0 % TILE_WIDTH;
     uint64_t present = 0, full = 0;
-    for (size_t y = 0; y < rows; y++) {
-        upsample_tap row = s->source->y[y0 + y];
+    for (size_t y = y0; y < y0 + rows; y++) {
+        upsample_tap row = s->source->y[y];
         const uint32_t *low = s->source->labels + (size_t)row.low * s->source->width;
         const uint32_t *high = s->source->labels + (size_t)row.high * s->source->width;
-        for (size_t x = 0; x < columns; x++) {
-            upsample_tap column = s->source->x[x0 + x];
-            size_t pixel = start + y * TILE_WIDTH + x;
+        for (size_t x = x0; x < x0 + columns; x++) {
+            upsample_tap column = s->source->x[x];
             float top = 1.0F - row.fraction, left = 1.0F - column.fraction;
-            present = add_share(s, tile, start, pixel, low[column.low], top * left, present);
-            present = add_share(s, tile, start, pixel, low[column.high], top * column.fraction, present);
-            present = add_share(s, tile, start, pixel, high[column.low], row.fraction * left, present);
-            present = add_share(s, tile, start, pixel, high[column.high], row.fraction * column.fraction, present);
+            present = add_share(s, y, x, low[column.low], top * left, present);
+            present = add_share(s, y, x, low[column.high], top * column.fraction, present);
+            present = add_share(s, y, x, high[column.low], row.fraction * left, present);
+            present = add_share(s, y, x, high[column.high], row.fraction * column.fraction, present);
         }
     }
     for (uint64_t left = present; left != 0; left &= left - 1) {
         size_t mask = (size_t)__builtin_ctzll(left);
-        if (covers(mask_tile(t, t->current, tile, mask) + start, rows, columns, t->threshold)) {
+        if (covers(mask_block(t, t->current, mask, y0, x0), rows, columns, t->threshold)) {
             full |= UINT64_C(1) << mask;
         }
     }
@@ -465,7 +468,7 @@ static void set_tile(void *context, size_t tile) {
     size_t y0 = tile / t->tiles_x * TILE_HEIGHT, x0 = tile % t->tiles_x * TILE_WIDTH;
     for (size_t y = y0; y < y0 + TILE_HEIGHT && y < t->height; y += BLOCK_HEIGHT) {
         for (size_t x = x0; x < x0 + TILE_WIDTH && x < t->width; x += BLOCK_WIDTH) {
-            set_block(s, tile, y, x);
+            set_block(s, y, x);
         }
     }
 }

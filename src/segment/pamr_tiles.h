@@ -38,7 +38,7 @@ typedef struct pamr_tiles {
 
     size_t batch;         /* masks there is room for */
     size_t current;       /* which of the two sides below holds the masks */
-    float *masks[2];      /* (count, batch, TILE_AREA); what is neither absent nor full */
+    float *masks[2];      /* (count, batch, TILE_BLOCKS, BLOCK_AREA); what is neither absent nor full */
     uint64_t *present[2]; /* (rows of blocks, blocks_x): bit m: mask m is not absent */
     uint64_t *full[2];    /* the same: mask m is full */
     float threshold;      /* what is nearer than this to absent or full becomes it */
