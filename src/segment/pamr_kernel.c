@@ -34,15 +34,15 @@ static inline void store(float *to, vector v) {
 
 /* e^-t for t >= 0, to 2 ulp; 0 < result <= 1 (from t = 87 on it stays at 1.6e-38).
  * e^-t = 2^k e^r with k the nearest whole number to -t / ln 2 and |r| <= ln 2 / 2; e^r by its Taylor polynomial. */
-static inline float exp_negative(float t) {
-    t = t < 87.0F ? t : 87.0F;
-    float k = (t * -1.44269504F + 12582912.0F) - 12582912.0F; /* adding 1.5 * 2^23 rounds to a whole number */
-    float r = (-t - k * 0.693145752F) - k * 1.42860682e-6F;   /* ln 2 in two parts, the first of 15 bits */
-    float e = 1.0F + r * (1.0F + r * (0.5F + r * (1.0F / 6 + r * (1.0F / 24 + r * (1.0F / 120 + r * (1.0F / 720))))));
-    int32_t bits = ((int32_t)k + 127) << 23;
-    float power;
-    memcpy(&power, &bits, sizeof power);
-    return e * power;
+static inline vector exp_negative(vector t) {
+    const vector most = (vector){0} + 87.0F;
+    vector_bits below = t < most;
+    t = (vector)((below & (vector_bits)t) | (~below & (vector_bits)most));
+    vector k = (t * -1.44269504F + 12582912.0F) - 12582912.0F; /* adding 1.5 * 2^23 rounds to a whole number */
+    vector r = (-t - k * 0.693145752F) - k * 1.42860682e-6F;   /* ln 2 in two parts, the first of 15 bits */
+    vector e =
+        1.0F + r * (1.0F + r * (0.5F + r * (1.0F / 6 + r * (1.0F / 24 + r * (1.0F / 120 + r * (1.0F / 720))))));
+    return e * (vector)((__builtin_convertvector(k, vector_bits) + 127) << 23);
 }
 
 static inline vector absolute(vector v) {
@@ -102,13 +102,12 @@ static void measure_row(const pamr_tile *tile, const float *const region[IMAGE_C
 static void weigh_row(const pamr_tile *tile, const float *const region[IMAGE_CHANNELS], float *restrict weights) {
     size_t count = tile->neighbours * BLOCK_WIDTH;
     measure_row(tile, region, weights);
-    for (size_t i = 0; i < count; i++) {
-        weights[i] = exp_negative(weights[i]);
-    }
     for (size_t v = 0; v < BLOCK_WIDTH; v += VECTOR_FLOATS) {
         vector total = {0};
         for (size_t i = v; i < count; i += BLOCK_WIDTH) {
-            total += load(weights + i);
+            vector weight = exp_negative(load(weights + i));
+            store(weights + i, weight);
+            total += weight;
         }
         total = 1.0F / total;
         for (size_t i = v; i < count; i += BLOCK_WIDTH) {

@@ -15,10 +15,8 @@
 #define NEAR_LIMIT 64                  /* pixels: larger dilations are gathered one neighbour at a time */
 #define MASK_BYTES ((size_t)128 << 20) /* the masks' memory; only what is stored of it is ever touched */
 #define WEIGHT_BYTES ((size_t)1 << 30) /* the weights' memory; larger images make them anew at every iteration */
-#define REGION_BYTES                                                                                                 \
-    ((size_t)1 << 19) /* gathered at a time, by each thread: as much as a level 2 cache holds ...                    \
-                       */
-#define LEAST_GROUP 4 /* ... but no fewer masks than this */
+#define REGION_BYTES ((size_t)1 << 19) /* gathered at a time, by each thread: fits a level 2 cache ... */
+#define LEAST_GROUP 4                  /* ... but no fewer masks than this */
 #define TILE_BLOCKS_X (TILE_WIDTH / BLOCK_WIDTH)
 
 static const int8_t directions[8][2] = {{-1, -1}, {-1, 0}, {-1, 1}, {0, -1}, {0, 1}, {1, -1}, {1, 0}, {1, 1}};
