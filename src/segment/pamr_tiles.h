@@ -1,10 +1,10 @@
 /*
  * pamr_tiles.h - the working memory of a refinement: the image and its masks cut into tiles.
  *
- * A mask of a tile is absent (0 everywhere), full (1 everywhere) or stored. Where everything within reach is absent
- * or everything is full nothing is computed, so the cost follows the borders between segments. Masks do not see each
- * other: they are treated in batches of at most PAMR_BATCH, one bit of a word each.
- * Called by pamr.c and pamr_vote.c.
+ * Memory and weights are held by the tile; what there is to do is told by the block, a sixteenth of it: there a mask
+ * is absent (0 everywhere), full (1 everywhere) or stored. Where everything within reach is absent or everything is
+ * full nothing is computed, so the cost follows the borders between segments. Masks do not see each other: they are
+ * treated in batches of at most PAMR_BATCH, one bit of a word each. Called by pamr.c and pamr_vote.c.
  */
 #ifndef DIFFCUT_SEGMENT_PAMR_TILES_H
 #define DIFFCUT_SEGMENT_PAMR_TILES_H
@@ -19,6 +19,7 @@ typedef struct pamr_tiles {
     const pamr_kernel *kernel;
     uint32_t width, height; /* of the working image */
     size_t tiles_x, tiles_y, count;
+    size_t blocks_x;    /* of a row of tiles */
     const float *image; /* (height, width, 3), 0 .. 1; the caller's */
 
     pamr_tile shape; /* where the neighbours lie in a region */
@@ -27,10 +28,8 @@ typedef struct pamr_tiles {
     uint32_t *far;   /* (far_count): the dilations above it, a block for each of their 8 neighbours */
     size_t far_count;
     size_t region_floats;
-    float *regions; /* (threads, GROUP_MASKS, region_floats) */
-
-    uint32_t *reach;     /* the tiles that each tile's neighbours lie in ... */
-    size_t *reach_start; /* (count + 1) ... from here on */
+    size_t group;   /* masks that are gathered at a time */
+    float *regions; /* (threads, group, region_floats) */
 
     size_t weight_floats; /* of a tile */
     bool keep_weights;    /* false: too many to hold, made anew whenever they are needed */
@@ -39,9 +38,9 @@ typedef struct pamr_tiles {
 
     size_t batch;         /* masks there is room for */
     size_t current;       /* which of the two sides below holds the masks */
-    float *masks[2];      /* (count, batch, TILE_AREA); what is neither absent nor full */
-    uint64_t *present[2]; /* (count): bit m: mask m is not absent */
-    uint64_t *full[2];    /* (count): bit m: mask m is full */
+    float *masks[2];      /* (count, batch, TILE_BLOCKS, BLOCK_AREA); what is neither absent nor full */
+    uint64_t *present[2]; /* (rows of blocks, blocks_x): bit m: mask m is not absent */
+    uint64_t *full[2];    /* the same: mask m is full */
     float threshold;      /* what is nearer than this to absent or full becomes it */
 } pamr_tiles;
 
@@ -65,6 +64,11 @@ void pamr_tiles_set(pamr_tiles *tiles, uint32_t threads, const pamr_source *sour
 
 /* One iteration of all masks. */
 void pamr_tiles_step(pamr_tiles *tiles, uint32_t threads);
+
+/* Which masks are present anywhere in a rectangle of pixels (or rather its blocks) is added to *any, which are not
+ * full everywhere is taken from *all. What lies outside of the image repeats the edge. */
+void pamr_tiles_look(const pamr_tiles *tiles, int64_t y, int64_t x, size_t rows, size_t columns, uint64_t *any,
+                     uint64_t *all);
 
 /* Copies rows x columns values of mask m from (y, x) on, which may lie outside: the edge is repeated. */
 void pamr_tiles_read(const pamr_tiles *tiles, size_t mask, int64_t y, int64_t x, size_t rows, size_t columns,

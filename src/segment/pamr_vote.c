@@ -68,15 +68,6 @@ typedef struct vote_task {
     const uint32_t *numbers;
 } vote_task;
 
-/* Which masks are present somewhere on a tile and the first samples of the next ones, and which are full on all. */
-static void look_around(const pamr_tiles *t, size_t tile, uint64_t *any, uint64_t *all) {
-    size_t right = tile % t->tiles_x + 1 < t->tiles_x ? 1 : 0;
-    size_t below = tile / t->tiles_x + 1 < t->tiles_y ? t->tiles_x : 0;
-    const uint64_t *present = t->present[t->current] + tile, *full = t->full[t->current] + tile;
-    *any = present[0] | present[right] | present[below] | present[below + right];
-    *all = full[0] & full[right] & full[below] & full[below + right];
-}
-
 /* One row of the photo over one candidate: values (CORNER_COLUMNS) are its samples at that height. */
 static void vote_row(const upsample_tap *taps, size_t count, size_t first_column, const float *restrict values,
                      uint32_t number, float *restrict best, uint32_t *restrict labels) {
@@ -97,8 +88,9 @@ static void vote_tile(void *context, size_t tile, uint32_t worker) {
     size_t candidates = 0, masks[PAMR_BATCH];
     float *corners = vote->scratch + worker * vote->scratch_floats;
     float *values = corners + t->batch * CORNER_FLOATS, *row_best = values + CORNER_COLUMNS;
-    uint64_t any, all;
-    look_around(t, tile, &any, &all);
+    uint64_t any = 0, all = ~UINT64_C(0);
+    pamr_tiles_look(t, (int64_t)(ty * TILE_HEIGHT), (int64_t)(tx * TILE_WIDTH), CORNER_ROWS, CORNER_COLUMNS, &any,
+                    &all);
     bool settled = all != 0 && any == all && vote->best == NULL && (all & (all - 1)) == 0;
     for (uint64_t left = any; left != 0; left &= left - 1, candidates++) {
         masks[candidates] = (size_t)__builtin_ctzll(left);
