@@ -55,12 +55,12 @@ _diffcut() {
             return
             ;;
         --variant) mapfile -t COMPREPLY < <(compgen -W 'fp16 bf16 plain' -- "$cur") && return ;;
-        --files-from | --image | -i | --port-file | --first-stage | --context | --list-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
+        --files-from | --manifest | --image | -i | --port-file | --first-stage | --context | --list-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --size) mapfile -t COMPREPLY < <(compgen -W 'native' -- "$cur") && return ;;
         --tau | -t | --alpha | --min-tokens | --timestep | --seed | --average | --hook | --prompt | --iterations | --dilations | --median | \
             --refine-size | --tile | --opacity | --threads | -T | --batch | --max-pixels | --synthetic | --repeat | --revision | \
             --file | --timeout | --retries | --at | -a | --range | --classes | --values | --background | --ignore | --label-ending | --replicates | --limit | --shard | --sweep | --cache-size | \
-            --host | --port | -p | --token | --allow-host | --max-body | --max-tokens | --queue | --memory | --keep | --seconds | \
+            --out-shards | --shard-size | --shard-count | --host | --port | -p | --token | --allow-host | --max-body | --max-tokens | --queue | --memory | --keep | --seconds | \
             --max-connections | --workers)
             return
             ;;
@@ -106,7 +106,8 @@ _diffcut() {
         local options
         case $command in
             segment)
-                options="--files-from --null --output --outputs --coco --npy --features-npy --opacity --no-boundaries
+                options="--files-from --null --in-shards --resume --manifest --retry-failed --checksum --shard
+                    --out-shards --shard-size --shard-count --output --outputs --coco --npy --features-npy --opacity --no-boundaries
                     --full-names --force --dump --json $input $features $cut --refine --no-refine $refinement
                     --model $opening --threads --batch $says"
                 ;;
