@@ -127,7 +127,12 @@ static int open_run(comparison *c, eval_run *run, const char *model) {
     }
     text_free(&error);
     status = status < 0 ? engine_start(&run->engine, &run->options.settings, NULL, &run->options.says) : status;
-    return status < 0 ? eval_prepare(run, c->argc, c->argv) : status;
+    status = status < 0 ? eval_prepare(run, c->argc, c->argv) : status;
+    eval_bench *b = &run->bench;
+    if (status < 0 && b->preparation.size > b->preparation.input_size) {
+        b->preparation.size = b->preparation.input_size; /* of maps, which are not made here */
+    }
+    return status;
 }
 
 static int compare_model(comparison *c, const char *name) {
