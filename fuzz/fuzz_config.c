@@ -3,6 +3,7 @@
  * be found by its name.
  */
 #include "model/settings.h"
+#include "nn/open_clip_config.h"
 #include "nn/scheduler.h"
 #include "nn/unet_plan.h"
 
@@ -37,6 +38,26 @@ static void try_plan(const unet_config *config) {
     unet_plan_free(&plan);
 }
 
+/* What is accepted can be computed with: sizes go together. */
+static void try_encoders(json_view root) {
+    diffcut_diagnostics diag = {.message = ""};
+    vit_config image;
+    clip_text_config text;
+    open_clip_config both;
+    if (!failed(vit_config_read(root, &image, &diag), &diag) &&
+        (image.width % image.heads != 0 || vit_config_grid(&image) == 0 || image.wide == 0)) {
+        abort();
+    }
+    if (!failed(clip_text_config_read(root, &text, &diag), &diag) && text.width % text.heads != 0) {
+        abort();
+    }
+    if (!failed(open_clip_config_read(root, &both, &diag), &diag) &&
+        (both.text.width % both.text.heads != 0 || both.text.wide == 0 || both.image_size == 0 ||
+         (!both.timm && (both.vit.heads == 0 || both.vit.wide == 0)))) {
+        abort();
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     diffcut_diagnostics diag = {.message = ""};
     json_document document;
@@ -47,6 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!failed(unet_config_read(document.root, &config, &diag), &diag)) {
         try_plan(&config);
     }
+    try_encoders(document.root);
     scheduler noise;
     (void)failed(scheduler_read(document.root, &noise, &diag), &diag);
 

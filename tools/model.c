@@ -32,7 +32,29 @@ static const option_group groups[] = {
     {NULL, NULL, 0},
 };
 
-static void print_people(const diffcut_model_info *info, text *out) {
+/* What only an image encoder has. */
+static void print_encoder(const diffcut_encoder_info *info, text *out) {
+    text_print(out, "images        (x - [%g %g %g]) / [%g %g %g]\n", (double)info->mean[0], (double)info->mean[1],
+               (double)info->mean[2], (double)info->deviation[0], (double)info->deviation[1],
+               (double)info->deviation[2]);
+    if (info->embedding > 0) {
+        text_print(out, "embeddings    %u channels", info->embedding);
+        if (info->logit_scale > 0.0F) {
+            text_print(out, ", logit scale %g", (double)info->logit_scale);
+        }
+        text_add(out, "\n");
+    }
+    if (info->has_text) {
+        text_print(out, "texts         %u tokens%s\n", info->text_length,
+                   info->has_tokenizer ? "" : ", no vocab.json and merges.txt (--tokenizer)");
+    } else if (info->embedding > 0) {
+        text_add(out, "texts         no text tower\n");
+    }
+}
+
+static void print_people(const diffcut_model *model, const diffcut_model_info *info, text *out) {
+    diffcut_encoder_info encoder;
+    const bool is_encoder = diffcut_model_get_encoder_info(model, &encoder);
     text_print(out, "name          %s\n", info->name);
     text_print(out, "path          %s\n", info->path);
     text_print(out, "layout        %s%s%s%s\n", info->layout, info->variant[0] != '\0' ? ", variant " : "",
@@ -40,7 +62,11 @@ static void print_people(const diffcut_model_info *info, text *out) {
     text_print(out, "licence       %s%s%s\n", info->license[0] != '\0' ? info->license : "not stated",
                info->license_file[0] != '\0' ? ", see " : "", info->license_file);
     text_print(out, "family        %s\n", info->family);
-    text_print(out, "first stage   %s\n", info->first_stage);
+    if (is_encoder) {
+        print_encoder(&encoder, out);
+    } else {
+        text_print(out, "first stage   %s\n", info->first_stage);
+    }
     if (info->text_encoders_needed > 0) {
         text_print(out, "text          %u of %u text encoders\n", info->text_encoders, info->text_encoders_needed);
     }
@@ -51,7 +77,9 @@ static void print_people(const diffcut_model_info *info, text *out) {
     text_print(out, "parameters    %.2f M needed of %.2f M\n", (double)info->parameters_needed / 1e6,
                (double)info->parameters_total / 1e6);
     text_print(out, "size          %u (sides are rounded to multiples of %u pixels)\n", info->size, info->multiple);
-    text_print(out, "timestep      %d\n", info->timestep);
+    if (!is_encoder) {
+        text_print(out, "timestep      %d\n", info->timestep);
+    }
     text_print(out, "hook          %s\n", info->hook);
     text_print(out, "features      %u channels, one token per %ux%u pixels of input\n", info->feature_channels,
                info->feature_stride, info->feature_stride);
@@ -133,7 +161,7 @@ static int show(const model_options *o, const char *path) {
     } else if (o->json) {
         print_json(&info, &out);
     } else {
-        print_people(&info, &out);
+        print_people(model, &info, &out);
     }
     (void)fputs(text_string(&out), stdout);
     text_free(&out);

@@ -154,6 +154,8 @@ const option settings_opening_rows[] = {
      AT(opening.first_stage), 0, 0, NULL, NULL},
     {0, "context", "FILE", "the prompt's text context, made by 'model context', in place of text encoders",
      OPTION_STRING, AT(opening.context), 0, 0, NULL, NULL},
+    {0, "tokenizer", "DIR", "of a CLIP whose folder has none: vocab.json and merges.txt", OPTION_STRING,
+     AT(opening.tokenizer), 0, 0, NULL, NULL},
     {0, "backend", "NAME", "cpu (default) or ref, the plain C one", OPTION_STRING, AT(opening.backend), 0, 0, NULL,
      NULL},
     {0, "precision", "P",

@@ -39,7 +39,7 @@ typedef struct settings_options {
 
 extern const option settings_model_rows[]; /* --model */
 extern const option
-    settings_opening_rows[]; /* --variant, --config, --first-stage, --context, --backend, --precision */
+    settings_opening_rows[]; /* --variant, --config, --first-stage, --context, --tokenizer, --backend, --precision */
 extern const option settings_threads_rows[];    /* --threads */
 extern const option settings_photo_rows[];      /* --max-pixels */
 extern const option settings_size_rows[];       /* --size, --square, --resample, --tile */

@@ -40,6 +40,9 @@ void verify_tell(verify *run, diffcut_finding_kind kind, bool problem, const cha
 }
 
 static diffcut_status verify_model(verify *run, const diffcut_model *model) {
+    if (model->encoder != NULL) {
+        return verify_encoder(run, model);
+    }
     if (!checkpoint_has(model->source, "scheduler/scheduler_config.json")) {
         verify_tell(run, DIFFCUT_FINDING_FILE, false, "", NULL,
                     "there is no scheduler/scheduler_config.json: Stable Diffusion's own schedule is taken");
@@ -66,13 +69,15 @@ static diffcut_status verify_files(verify *run, const char *path, bool *usable) 
         return status;
     }
     diffcut_diagnostics message;
-    *usable = checkpoint_has(source, "unet/config.json");
+    const char *component = checkpoint_get_kind(source) == CHECKPOINT_DIFFUSION ? "unet" : "encoder";
+    const checkpoint_text config = checkpoint_config_name(source, component);
+    *usable = checkpoint_has(source, config.text);
     if (!*usable) {
-        verify_tell(run, DIFFCUT_FINDING_FILE, true, "unet", NULL, "there is no unet/config.json");
+        verify_tell(run, DIFFCUT_FINDING_FILE, true, component, NULL, "there is no %s", config.text);
     }
-    status = checkpoint_require(source, "unet", &message);
+    status = checkpoint_require(source, component, &message);
     if (status != DIFFCUT_OK && status != DIFFCUT_ERROR_MEMORY) {
-        verify_tell(run, DIFFCUT_FINDING_FILE, true, "unet", NULL, "%s", message.message);
+        verify_tell(run, DIFFCUT_FINDING_FILE, true, component, NULL, "%s", message.message);
         *usable = false;
         status = DIFFCUT_OK;
     }

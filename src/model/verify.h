@@ -26,6 +26,8 @@ __attribute__((format(printf, 6, 7))) void verify_tell(verify *run, diffcut_find
 
 /* UNet and first stage: every weight up to the default hook; then what else lies in the parts they use. */
 diffcut_status verify_networks(verify *run, const diffcut_model *model);
+/* An image encoder with its text tower: every weight, then what else lies in the towers that are used. */
+diffcut_status verify_encoder(verify *run, const diffcut_model *model);
 /* A text encoder against the whole network of its configuration, and its tokenizer's files. */
 diffcut_status verify_text(verify *run, const diffcut_model *model, const char *encoder, const char *words);
 

@@ -214,8 +214,8 @@ static diffcut_status look_for_extra(verify *run, const checkpoint *source, cons
         }
         if (listed(&whole, name) == NULL && starts_with_any(name, needed_parts)) {
             verify_tell(run, DIFFCUT_FINDING_EXTRA, true, component, name,
-                        "%s: tensor %s is none of this network's, as %s/config.json describes it",
-                        file_of(source, component, name), name, component);
+                        "%s: tensor %s is none of this network's, as %s describes it",
+                        file_of(source, component, name), name, checkpoint_config_name(source, component).text);
         } else {
             run->report.tensors_skipped++;
         }
@@ -241,6 +241,23 @@ diffcut_status verify_networks(verify *run, const diffcut_model *model) {
     status = first_stage_visit(model->first_stage, visit_need, &v);
     if (status == DIFFCUT_OK && run->asked_count > 0) {
         status = look_for_extra(run, v.source, "vae", vae_parts);
+    }
+    return status;
+}
+
+diffcut_status verify_encoder(verify *run, const diffcut_model *model) {
+    /* Layers: pooling heads, masks and classifiers beside them are other parts' business. */
+    static const char *const parts[] = {"encoder.layer.", "vision_model.encoder.layers.", "visual.trunk.stages.",
+                                        "text_model.encoder.layers.", NULL};
+    visit v = {run, model->source};
+    diffcut_status status = model_encoder_visit(model->encoder, visit_need, &v);
+    if (status == DIFFCUT_OK) {
+        status = look_for_extra(run, model->source, "encoder", parts);
+    }
+    if (status == DIFFCUT_OK && model->encoder->text.present && !model->encoder->text.has_files) {
+        verify_tell(run, DIFFCUT_FINDING_FILE, false, "encoder", NULL,
+                    "there are no vocab.json and merges.txt, which texts need: take a folder that has them "
+                    "(--tokenizer)");
     }
     return status;
 }

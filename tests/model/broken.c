@@ -3,6 +3,7 @@
 
 #include "test.h"
 
+#include <dirent.h>
 #include <ftw.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -43,13 +44,36 @@ void broken_write(const char *folder, const char *name, const void *data, size_t
     assert_int_equal(fclose(file), 0);
 }
 
-void broken_copy(char *path, size_t size) {
-    static const char *const files[] = {"diffcut.json", "model_index.json", "scheduler/scheduler_config.json",
-                                        "unet/config.json", BROKEN_WEIGHTS};
+static void make_folder(char *path, size_t size) {
     const char *base = getenv("TMPDIR");
     int length = snprintf(path, size, "%s/diffcut-test-XXXXXX", base != NULL && base[0] == '/' ? base : P_tmpdir);
     assert_true(length > 0 && (size_t)length < size);
     assert_non_null(mkdtemp(path));
+}
+
+void broken_copy_encoder(const char *name, char *path, size_t size) {
+    char source[4096];
+    DIR *folder;
+    const struct dirent *entry;
+    make_folder(path, size);
+    join(source, sizeof source, DIFFCUT_TEST_DATA "/encoders", name);
+    folder = opendir(source);
+    assert_non_null(folder);
+    while ((entry = readdir(folder)) != NULL) {
+        if (entry->d_name[0] != '.' && strcmp(entry->d_name, "golden.safetensors") != 0) {
+            size_t bytes;
+            char *data = broken_read(source, entry->d_name, &bytes);
+            broken_write(path, entry->d_name, data, bytes);
+            free(data);
+        }
+    }
+    assert_int_equal(closedir(folder), 0);
+}
+
+void broken_copy(char *path, size_t size) {
+    static const char *const files[] = {"diffcut.json", "model_index.json", "scheduler/scheduler_config.json",
+                                        "unet/config.json", BROKEN_WEIGHTS};
+    make_folder(path, size);
     char folder[4096];
     join(folder, sizeof folder, path, "unet");
     assert_int_equal(mkdir(folder, 0700), 0);

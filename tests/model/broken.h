@@ -1,5 +1,6 @@
 /*
- * broken.h - makes broken copies of tests/data/tiny-pixel in a temporary folder. Used by the tests of model.
+ * broken.h - makes broken copies of tests/data/tiny-pixel, or of an image encoder, in a temporary folder. Used by the
+ * tests of model.
  */
 #ifndef DIFFCUT_TESTS_MODEL_BROKEN_H
 #define DIFFCUT_TESTS_MODEL_BROKEN_H
@@ -10,6 +11,8 @@
 
 /* A fresh copy; path has room for size bytes. Fails the running test on trouble. */
 void broken_copy(char *path, size_t size);
+/* The same of a folder of tests/data/encoders. */
+void broken_copy_encoder(const char *name, char *path, size_t size);
 /* Removes it. */
 void broken_remove(const char *path);
 
