@@ -74,7 +74,7 @@ _diffcut() {
             ;;
         --vocabulary) mapfile -t COMPREPLY < <(compgen -W 'voc context coco ade20k cityscapes' -- "$cur") && return ;;
         --classes-file | --templates) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
-        --clip | --features-model | --models | --names-cache) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
+        --clip | --clip-tokenizer | --features-model | --models | --names-cache) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
         --clip-size | --clip-variant | -c) return ;;
         --split) mapfile -t COMPREPLY < <(compgen -W 'val train' -- "$cur") && return ;;
         --data | -d | --images | --labels | --cache | --save-predictions)
@@ -100,7 +100,7 @@ _diffcut() {
         local features='--timestep --noise --seed --average --hook --prompt'
         local cut='--tau --alpha --min-tokens --reference --eigen'
         local refinement='--iterations --dilations --median --refine-size'
-        local clip='--clip --clip-variant --clip-size --clip-raw --templates --names-cache --no-names-cache'
+        local clip='--clip --clip-variant --clip-tokenizer --clip-size --clip-raw --templates --names-cache --no-names-cache'
         local data='--set --data --list --split --list-file --limit --shard --images --labels --classes --ignore
             --background --label-values'
         local options

@@ -75,7 +75,7 @@ typedef struct comparison {
     size_t count;
     uint64_t photos;
     text title, protocol;
-    const char *first_model; /* NULL: none yet, or the embedded one: whose grid colours are averaged on */
+    char *first_model; /* of the list, on whose grid colours are averaged; NULL: the embedded one */
 } comparison;
 
 /* ------------------------------------------------------------------------------------------------- one model */
@@ -127,7 +127,12 @@ static int open_run(comparison *c, eval_run *run, const char *model) {
     }
     text_free(&error);
     status = status < 0 ? engine_start(&run->engine, &run->options.settings, NULL, &run->options.says) : status;
-    return status < 0 ? eval_prepare(run, c->argc, c->argv) : status;
+    status = status < 0 ? eval_prepare(run, c->argc, c->argv) : status;
+    eval_bench *b = &run->bench;
+    if (status < 0 && b->preparation.size > b->preparation.input_size) {
+        b->preparation.size = b->preparation.input_size; /* of maps, which are not made here */
+    }
+    return status;
 }
 
 static int compare_model(comparison *c, const char *name) {
@@ -193,7 +198,7 @@ static int compare_all(comparison *c) {
     for (const char *model = next_model(&rest); model != NULL && status < 0; model = next_model(&rest)) {
         const bool colour = strcmp(model, COLOUR) == 0;
         status = compare_model(c, model);
-        if (!colour && c->first_model == NULL && strcmp(model, EMBEDDED) != 0) {
+        if (!colour && c->count == 1 && strcmp(model, EMBEDDED) != 0) {
             c->first_model = strdup(model);
         }
     }
@@ -303,7 +308,7 @@ static int run_coherence(const command *self, int argc, char **argv) {
         free(c.models[i].points);
         text_free(&c.models[i].name);
     }
-    free((void *)(uintptr_t)c.first_model);
+    free(c.first_model);
     text_free(&c.title);
     text_free(&c.protocol);
     arguments_free(&rest);

@@ -267,6 +267,7 @@ static void to_protocol(const eval_bench *b, diffcut_labels *labels) {
             labels->data[i] = labels->data[i] == 0 ? classes - 1 : labels->data[i] - 1;
         }
     }
+    labels->count = classes;
 }
 
 /* Open vocabulary: segments, refined or not, then their names. MaskCLIP's are classes before they are refined. */

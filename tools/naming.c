@@ -30,6 +30,8 @@ const option naming_clip_rows[] = {
      0, 0, NULL, NULL},
     {0, "clip-variant", "NAME", "which of its weights: fp16, bf16, ...", OPTION_STRING, AT(clip_variant), 0, 0, NULL,
      NULL},
+    {0, "clip-tokenizer", "DIR", "vocab.json and merges.txt of a CLIP whose folder has none", OPTION_STRING,
+     AT(clip_tokenizer), 0, 0, NULL, NULL},
     {0, "clip-size", "N", "side of the square that the photo is for it; default: 1024 for a ConvNeXt, else its own",
      OPTION_UNSIGNED, AT(clip_size), 1, 16384, NULL, NULL},
     {0, "clip-raw", NULL, "give it the photo in 0 .. 1 as it is, as the paper does, not normalised as it was trained",
@@ -113,6 +115,7 @@ static diffcut_status open_clip(naming *n, const naming_options *o, const settin
     opening.backend = settings->opening.backend;
     opening.precision = settings->opening.precision;
     opening.variant = o->clip_variant;
+    opening.tokenizer = o->clip_tokenizer;
     diffcut_status status = diffcut_model_open(o->clip, &opening, &n->clip, diagnostics);
     if (status != DIFFCUT_OK) {
         return status;

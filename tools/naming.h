@@ -13,7 +13,7 @@ enum { NAMING_TOP = 5 }; /* classes told of a segment */
 typedef struct naming_options {
     const char *classes, *classes_file, *vocabulary; /* one of them */
     const char *templates, *background;
-    const char *clip, *clip_variant;
+    const char *clip, *clip_variant, *clip_tokenizer;
     uint32_t clip_size; /* 0: the encoder's own */
     bool clip_raw;
     const char *names_cache;
@@ -21,7 +21,8 @@ typedef struct naming_options {
 } naming_options;
 
 extern const option naming_class_rows[]; /* --classes, --classes-file, --vocabulary, --background */
-extern const option naming_clip_rows[];  /* --clip, --clip-variant, --clip-size, --clip-raw, --templates, ... */
+extern const option
+    naming_clip_rows[]; /* --clip, --clip-variant, --clip-tokenizer, --clip-size, --clip-raw, --templates, ... */
 
 typedef struct naming {
     diffcut_model *clip;

@@ -42,7 +42,7 @@ expect 'colour' eval --method c
 expect 'label' la
 expect 'coherence' coh
 expect 'coco context' label --vocabulary co
-expect '--clip --clip-raw --clip-size --clip-variant' label --cli
+expect '--clip --clip-raw --clip-size --clip-tokenizer --clip-variant' label --cli
 expect 'coco-object coco-stuff-27 context' eval --set co
 expect 'f16 f32' model synth --dtype f
 expect 'ssd-1b' model synth --like ss

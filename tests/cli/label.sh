@@ -105,6 +105,16 @@ mentions "1 name was cut to the text tower's length, the first 'very very"
 run label small.png "${clip[@]}" --classes cat --templates many.txt -q -o none
 exits 1
 mentions 'many.txt: line 1: a template has {} once'
+# A tokenizer from elsewhere; without one, a word on it.
+mkdir bare words
+cp clip/open_clip_* bare
+cp clip/vocab.json clip/merges.txt words
+run label small.png --clip bare --classes sky -q -o none
+exits 1
+mentions vocab.json
+run label small.png --clip bare --clip-tokenizer words --clip-size 128 --vocabulary ade20k -q -o elsewhere
+exits 0
+same elsewhere/small.png three/small.png
 # A CLIP without its text tower, and one whose texts are of another width than its images.
 python3 "$here/label_data.py" without-text clip no-text
 run label small.png --clip no-text --classes sky -q -o none

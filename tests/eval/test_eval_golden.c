@@ -161,7 +161,7 @@ static void check_two_steps(const diffcut_protocol *protocol, const diffcut_scor
     diffcut_score_photo again = {0};
     assert_int_equal(diffcut_protocol_merge_background(protocol, input->prediction, input->truth, &merged, NULL),
                      DIFFCUT_OK);
-    const diffcut_score_input second = {input->name, &merged, input->truth, true};
+    const diffcut_score_input second = {input->name, &merged, input->truth, true, false};
     assert_int_equal(diffcut_score_measure(protocol, NULL, &second, &again, NULL), DIFFCUT_OK);
     assert_int_equal(again.count, photo->count);
     for (size_t i = 0; i < photo->count; i++) {
@@ -224,7 +224,7 @@ static void check_fixture(const fixture *f) {
         (void)snprintf(name, sizeof name, "%s photo %zu", f->file, i);
         diffcut_labels truth = labels_of(golden_get(file, "labels_raw"), i);
         diffcut_labels prediction = labels_of(golden_get(file, "pred"), i);
-        const diffcut_score_input input = {name, &prediction, &truth, false};
+        const diffcut_score_input input = {name, &prediction, &truth, false, false};
         diffcut_score_photo photo = {0};
         assert_int_equal(diffcut_score_measure(protocol, NULL, &input, &photo, NULL), DIFFCUT_OK);
         assert_int_equal(photo.classes, classes);

@@ -56,7 +56,7 @@ static void make_photo(uint64_t seed, diffcut_labels *prediction, diffcut_labels
 static diffcut_score_photo measure(const diffcut_protocol *protocol, const diffcut_score_settings *settings,
                                    const char *name, const diffcut_labels *prediction, const diffcut_labels *truth) {
     diffcut_score_photo photo = {0};
-    const diffcut_score_input input = {name, prediction, truth, false};
+    const diffcut_score_input input = {name, prediction, truth, false, false};
     assert_int_equal(diffcut_score_measure(protocol, settings, &input, &photo, NULL), DIFFCUT_OK);
     return photo;
 }
@@ -422,12 +422,12 @@ static void labels_are_refused_with_the_pixel_and_its_value(void **state) {
     diffcut_protocol *protocol = generic(false, -1);
     diffcut_score_photo photo = {0};
     diffcut_diagnostics diag;
-    diffcut_score_input input = {"a", &prediction, &truth, false};
+    diffcut_score_input input = {"a", &prediction, &truth, false, false};
     assert_int_equal(diffcut_score_measure(protocol, NULL, &input, &photo, &diag), DIFFCUT_ERROR_FORMAT);
     assert_non_null(strstr(diag.message, "label value 77 at row 1, column 1"));
     input.name = NULL;
     assert_int_equal(diffcut_score_measure(protocol, NULL, &input, &photo, &diag), DIFFCUT_ERROR_ARGUMENT);
-    input = (diffcut_score_input){"a", &prediction, NULL, false};
+    input = (diffcut_score_input){"a", &prediction, NULL, false, false};
     assert_int_equal(diffcut_score_measure(protocol, NULL, &input, &photo, &diag), DIFFCUT_ERROR_ARGUMENT);
     prediction.count = UINT32_MAX;
     input.truth = &prediction;
@@ -455,7 +455,8 @@ static void measuring_and_saving_survive_every_failing_allocation(void **state) 
     diffcut_score_settings_init(&settings);
     settings.boundary = true;
     settings.replicates = 3;
-    const diffcut_score_input inputs[] = {{"a", &prediction, &truth, false}, {"a", &small, &truth, false}};
+    const diffcut_score_input inputs[] = {{"a", &prediction, &truth, false, false},
+                                          {"a", &small, &truth, false, false}};
     for (size_t i = 0; i < 2; i++) {
         settings.full_resolution = i == 1;
         bool done = false;

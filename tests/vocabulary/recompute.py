@@ -38,7 +38,7 @@ def tensors(path):
     with open(path, "rb") as file:
         length = struct.unpack("<Q", file.read(8))[0]
         header, data = json.loads(file.read(length)), file.read()
-    kinds = {"F32": "<f4", "U8": "u1", "I64": "<i8"}
+    kinds = {"F32": "<f4", "U8": "u1", "I64": "<i8", "I32": "<i4"}
     return {name: numpy.frombuffer(data[slice(*about["data_offsets"])], kinds[about["dtype"]]).reshape(about["shape"])
             for name, about in header.items() if name != "__metadata__"}
 
