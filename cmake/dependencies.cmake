@@ -43,7 +43,7 @@ endif()
 
 # libmicrohttpd, behind tools/serve/mhd.c: its header only, as with libcurl. Without it `diffcut serve` says what to
 # install.
-if(DIFFCUT_SERVE)
+if(DIFFCUT_SERVE AND CMAKE_SYSTEM_NAME STREQUAL "Linux") # epoll, eventfd
   pkg_check_modules(MHD libmicrohttpd>=0.9.75)
   if(MHD_FOUND)
     set(DIFFCUT_HAVE_MHD ON)

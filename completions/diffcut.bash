@@ -10,7 +10,7 @@ _diffcut() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-            segment | features | cut | refine | score | model | similarity | eval | bench)
+            segment | features | cut | refine | score | model | similarity | eval | bench | serve)
                 command=$word
                 if [[ $word == model && $((i + 1)) -lt $COMP_CWORD ]]; then
                     command="model ${COMP_WORDS[i + 1]}"
@@ -55,11 +55,13 @@ _diffcut() {
             return
             ;;
         --variant) mapfile -t COMPREPLY < <(compgen -W 'fp16 bf16 plain' -- "$cur") && return ;;
-        --files-from | --image | -i | --first-stage | --context | --list-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
+        --files-from | --image | -i | --port-file | --first-stage | --context | --list-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --size) mapfile -t COMPREPLY < <(compgen -W 'native' -- "$cur") && return ;;
         --tau | -t | --alpha | --min-tokens | --timestep | --seed | --average | --hook | --prompt | --iterations | --dilations | --median | \
             --refine-size | --tile | --opacity | --threads | -T | --batch | --max-pixels | --synthetic | --repeat | --revision | \
-            --file | --timeout | --retries | --at | -a | --range | --classes | --values | --background | --ignore | --label-ending | --replicates | --limit | --shard | --sweep | --cache-size)
+            --file | --timeout | --retries | --at | -a | --range | --classes | --values | --background | --ignore | --label-ending | --replicates | --limit | --shard | --sweep | --cache-size | \
+            --host | --port | -p | --token | --allow-host | --max-body | --max-tokens | --queue | --memory | --keep | --seconds | \
+            --max-connections | --workers)
             return
             ;;
         --set)
@@ -128,6 +130,10 @@ _diffcut() {
                 options="--synthetic --repeat --operations --json $input $features $cut --refine --no-refine $refinement --model
                     $opening --threads $says"
                 ;;
+            serve)
+                options="--host --port --port-file --token --allow-host --max-body --max-pixels --max-tokens --queue --memory
+                    --keep --timeout --seconds --max-connections --model $opening --threads --workers $says"
+                ;;
             *) options='--help --version' ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
@@ -137,7 +143,7 @@ _diffcut() {
     mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     if [[ -z $command ]]; then
         local commands
-        mapfile -t commands < <(compgen -W 'segment features cut refine score model similarity eval bench' -- "$cur")
+        mapfile -t commands < <(compgen -W 'segment features cut refine score model similarity eval bench serve' -- "$cur")
         COMPREPLY+=("${commands[@]}")
     fi
 }

@@ -74,8 +74,8 @@ typedef enum options_result { OPTIONS_PARSED, OPTIONS_HELPED, OPTIONS_WRONG } op
  * rest may be NULL: commands read their line twice, once to find mistakes and the model, once over its defaults. */
 options_result options_parse(const command *self, int argc, char **argv, void *target, arguments *rest);
 
-/* Reads the argument of one row into target, which is the value's own place (the base and offset are added); on failure
- * leaves what is wrong in error. */
+/* Reads the argument of one row into target, which is the value's own place (the base and offset are added); on
+ * failure leaves what is wrong in error. */
 bool options_store(const option *row, const char *argument, void *target, text *error);
 
 /* Reports a mistake in the line ("diffcut segment: ...", then where help is) and returns EXIT_USAGE. */

@@ -160,8 +160,7 @@ static void add_settings(const summary *s, text *out) {
 void summary_segment(const diffcut_segment_info *segment, double pixels, text *out) {
     uint8_t color[3];
     diffcut_color(segment->label, color);
-    text_print(out, "\"label\": %u, \"area\": %llu, \"share\": ", segment->label,
-               (unsigned long long)segment->area);
+    text_print(out, "\"label\": %u, \"area\": %llu, \"share\": ", segment->label, (unsigned long long)segment->area);
     json_real(out, (double)segment->area / pixels, 6);
     text_print(out, ", \"box\": [%u, %u, %u, %u], \"mean_rgb\": [", segment->x, segment->y, segment->width,
                segment->height);

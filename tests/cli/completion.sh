@@ -26,6 +26,8 @@ touch rose.jpg row.txt
 mkdir roots
 expect 'segment' seg
 expect 'similarity' sim
+expect 'serve' ser
+expect '--max-body --max-connections --max-pixels --max-tokens' serve --max
 expect '--range --resample' similarity --r
 expect 'cut' cu
 expect 'rose.jpg' rose
@@ -57,7 +59,7 @@ expect 'bf16' segment --precision b
 expect 'coco' segment --outputs c
 expect '' segment --tau ''
 
-for name in segment features cut refine score 'model info' 'model pull' 'model verify' 'model context' 'model synth' similarity eval 'eval merge' bench; do
+for name in segment features cut refine score 'model info' 'model pull' 'model verify' 'model context' 'model synth' similarity eval 'eval merge' bench serve; do
     # shellcheck disable=SC2086 # words
     run $name --help
     grep -oE '^  (-.,|   ) --[a-z-]+' "$kept/out" | grep -oE -- '--[a-z-]+' | sort >"$kept/expected"

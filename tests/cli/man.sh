@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 page=$SOURCE_DIR/doc/diffcut.1
 
-for name in segment features cut refine score 'model info' 'model pull' 'model verify' 'model context' 'model synth' similarity eval 'eval merge' bench; do
+for name in segment features cut refine score 'model info' 'model pull' 'model verify' 'model context' 'model synth' similarity eval 'eval merge' bench serve; do
     # shellcheck disable=SC2086 # words
     run $name --help
     exits 0
@@ -16,7 +16,7 @@ for name in segment features cut refine score 'model info' 'model pull' 'model v
     grep -q "^.It Cm $name\$" "$page" || fail "$name is not in the man page"
 done
 "$DIFFCUT" --help >"$kept/all"
-for name in segment features cut refine score 'model info' 'model pull' 'model verify' 'model context' 'model synth' similarity eval 'eval merge' bench; do
+for name in segment features cut refine score 'model info' 'model pull' 'model verify' 'model context' 'model synth' similarity eval 'eval merge' bench serve; do
     # shellcheck disable=SC2086 # words
     "$DIFFCUT" $name --help >>"$kept/all"
 done

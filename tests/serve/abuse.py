@@ -37,6 +37,9 @@ def check_values(s):
     text = s.post("/v1/segment?%ff%fe=1", PHOTO)
     equal(text.status, 400, "a field whose name is no UTF-8")
     text.body.decode()
+    answer = s.post("/v1/segment?prompt=a+cat", PHOTO)
+    equal(answer.status, 422, "a prompt for a model that takes none: %r" % answer.body)
+    check("/" not in answer.error()["message"], "a path in %r" % answer.error()["message"])
     answer = s.post("/v1/segment?size=1024", PHOTO)
     equal((answer.status, answer.error()["field"]), (422, "size"), "more tokens than allowed")
 

@@ -11,18 +11,8 @@
 #include "progress.h"
 #include "render.h"
 
-/* Passes the library's word on a failure to the job. */
-static bool failed(job *what, diffcut_status status, const char *message) {
-    problem_from_status(&what->error, status, message);
-    return false;
-}
-
 static bool session_failed(const job_worker *worker, job *what, diffcut_status status) {
-    return failed(what, status, diffcut_session_message(worker->session));
-}
-
-static bool no_memory(job *what) {
-    return failed(what, DIFFCUT_ERROR_MEMORY, "out of memory");
+    return job_failed(what, status, diffcut_session_message(worker->session));
 }
 
 /* Tokens that a photo of this size will have at least about, so that a request for many is refused before it is
@@ -65,14 +55,14 @@ static bool build_tree(job_worker *worker, job *what, const diffcut_features *fe
     diffcut_diagnostics diagnostics = {{0}};
     status = tree_data_create(worker->session, tree, settings.tau, out, &diagnostics);
     diffcut_tree_free(tree);
-    return status == DIFFCUT_OK || failed(what, status, diagnostics.message);
+    return status == DIFFCUT_OK || job_failed(what, status, diagnostics.message);
 }
 
 /* The new tree, stored, in the job. */
 static bool store(job *what, stored_tree *tree) {
     trees *t = what->jobs->settings.store;
     if (tree == NULL) {
-        return no_memory(what);
+        return job_no_memory(what);
     }
     tree->alpha = what->query.settings.values.alpha;
     tree->min_tokens = what->query.settings.values.min_tokens;
@@ -92,7 +82,7 @@ static bool decode(job *what, diffcut_image *image) {
     diffcut_diagnostics diagnostics = {{0}};
     const diffcut_status status =
         diffcut_decode_image(what->photo.data, what->photo.length, "photo", &limits, image, &diagnostics);
-    return status == DIFFCUT_OK || failed(what, status, diagnostics.message);
+    return status == DIFFCUT_OK || job_failed(what, status, diagnostics.message);
 }
 
 /* A photo to its tree, stored. */
@@ -153,7 +143,7 @@ bool compute_run(job_worker *worker, job *what) {
         break;
     }
     if (good && what->result.body.failed) {
-        good = no_memory(what);
+        good = job_no_memory(what);
     }
     return good;
 }

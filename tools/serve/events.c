@@ -71,18 +71,25 @@ static void tell(event_stream *stream, const job_view *view) {
     stream->when = progress_clock();
 }
 
+/* From here on the client has only to read. */
+static ssize_t end_stream(request *r) {
+    r->client->phase = CLIENT_ANSWER;
+    r->client->since = progress_clock();
+    return MHD_CONTENT_READER_END_OF_STREAM;
+}
+
 static ssize_t next_bytes(void *user, uint64_t position, char *out, size_t size) {
     event_stream *stream = user;
     request *r = stream->r;
     (void)position;
     r->client->phase = CLIENT_WORK;
     if (r->gone) {
-        return MHD_CONTENT_READER_END_OF_STREAM;
+        return end_stream(r);
     }
     if (stream->sent == stream->pending.length) {
         job_view view;
         if (stream->any && job_is_finished(&stream->told)) {
-            return MHD_CONTENT_READER_END_OF_STREAM;
+            return end_stream(r);
         }
         jobs_look(&r->server->jobs, r->job, &view);
         if (!events_are_due(stream, &view)) {

@@ -7,8 +7,8 @@
 #include "files.h"
 #include "progress.h"
 
-/* The samples' sizes, from their pixels: one way to read a photo. */
-static void add_samples(text *out) {
+/* The samples' sizes, from their pixels: one way to read a photo. Takes a while, so it is done once. */
+static void describe_samples(text *out) {
     const char *separator = "";
     for (const served_file *file = files_samples; file->name != NULL; file++) {
         diffcut_image image = {0};
@@ -45,8 +45,9 @@ static void add_limits(const server_limits *limits, text *out) {
     text_print(out, "{\"max_body_bytes\": %llu, \"max_pixels\": %llu, \"max_tokens\": %llu, \"queue\": %u",
                (unsigned long long)limits->max_body, (unsigned long long)limits->max_pixels,
                (unsigned long long)limits->max_tokens, limits->queue);
-    text_print(out, ", \"seconds\": %u, \"timeout\": %u, \"memory_bytes\": %llu, \"keep_seconds\": %u, "
-                    "\"max_leaves_width\": 1024}",
+    text_print(out,
+               ", \"seconds\": %u, \"timeout\": %u, \"memory_bytes\": %llu, \"keep_seconds\": %u, "
+               "\"max_leaves_width\": 1024}",
                limits->seconds, limits->timeout, (unsigned long long)limits->memory, limits->keep);
 }
 
@@ -66,7 +67,10 @@ void info_json(server *s, text *out) {
         text_print(out, "%s%u", i > 0 ? ", " : "", settings->dilations[i]);
     }
     text_add(out, "],\n \"samples\": [");
-    add_samples(out);
+    if (s->samples.length == 0) {
+        describe_samples(&s->samples);
+    }
+    text_add(out, text_string(&s->samples));
     text_add(out, "]}\n");
 }
 

@@ -21,6 +21,15 @@ static int lane_of(job_kind kind) {
     return kind == JOB_ANALYSE || kind == JOB_SEGMENT ? JOBS_HEAVY : JOBS_LIGHT;
 }
 
+bool job_failed(job *what, diffcut_status status, const char *message) {
+    problem_from_status(&what->error, status, message);
+    return false;
+}
+
+bool job_no_memory(job *what) {
+    return job_failed(what, DIFFCUT_ERROR_MEMORY, "out of memory");
+}
+
 /* ------------------------------------------------------------------------------------------------- life */
 
 static void free_job(job *what) {
@@ -328,7 +337,10 @@ static void *work(void *user) {
         what->tree = NULL;
         worker->running = NULL;
         j->running--;
-        finish(j, what, good ? JOB_DONE : stop == JOB_STOP_ASKED || stop == JOB_STOP_CLOSING ? JOB_CANCELLED : JOB_FAILED);
+        finish(j, what,
+               good                                                 ? JOB_DONE
+               : stop == JOB_STOP_ASKED || stop == JOB_STOP_CLOSING ? JOB_CANCELLED
+                                                                    : JOB_FAILED);
         drop(what);
         (void)pthread_mutex_unlock(&j->lock);
     }

@@ -43,7 +43,7 @@ typedef struct job {
     char id[TREES_ID_SIZE];
     job_kind kind;
     bool listed;
-    unsigned owners;      /* under the lock, as are the next four */
+    unsigned owners; /* under the lock, as are the next four */
     job_state state;
     diffcut_stage stage;
     double fraction;
@@ -88,11 +88,11 @@ typedef struct jobs_settings {
     diffcut_model *model;
     trees *store;
     uint64_t max_pixels, max_tokens;
-    uint32_t workers;  /* of the heavy lane */
-    uint32_t threads;  /* of each session */
-    size_t queue;      /* jobs that wait, a lane */
-    double seconds;    /* that a job may run */
-    int wake;          /* an eventfd, written when a job is finished */
+    uint32_t workers; /* of the heavy lane */
+    uint32_t threads; /* of each session */
+    size_t queue;     /* jobs that wait, a lane */
+    double seconds;   /* that a job may run */
+    int wake;         /* an eventfd, written when a job is finished */
 } jobs_settings;
 
 /* Sums since the start, for /metrics. */
@@ -142,6 +142,10 @@ void jobs_end(jobs *j, bool running);
 size_t jobs_running(jobs *j);
 /* Forgets finished jobs nobody asked about for long. */
 void jobs_expire(jobs *j);
+
+/* Passes the library's word on a failure to the job. They return false. */
+bool job_failed(job *what, diffcut_status status, const char *message);
+bool job_no_memory(job *what);
 
 /* compute.c: runs the job and leaves result or error in it. */
 bool compute_run(job_worker *worker, job *what);

@@ -31,8 +31,9 @@ typedef struct mhd_library {
                                            const char *key);
     void (*suspend_connection)(struct MHD_Connection *connection);
     void (*resume_connection)(struct MHD_Connection *connection);
-    struct MHD_Response *(*create_response_from_buffer_with_free_callback_cls)(
-        size_t size, const void *buffer, MHD_ContentReaderFreeCallback release, void *release_user);
+    struct MHD_Response *(*create_response_from_buffer_with_free_callback_cls)(size_t size, const void *buffer,
+                                                                               MHD_ContentReaderFreeCallback release,
+                                                                               void *release_user);
     struct MHD_Response *(*create_response_from_callback)(uint64_t size, size_t block, MHD_ContentReaderCallback read,
                                                           void *user, MHD_ContentReaderFreeCallback release);
     enum MHD_Result (*add_response_header)(struct MHD_Response *response, const char *name, const char *value);

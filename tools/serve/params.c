@@ -109,8 +109,8 @@ bool params_take(params *p, const char *names, const char *name, const char *val
     p->given |= (uint64_t)1 << place;
     text error = {0};
     void *target = (char *)p + base + row->offset;
-    const bool good = row->kind == OPTION_SET ? take_switch(value, target, &error)
-                                              : options_store(row, value, target, &error);
+    const bool good =
+        row->kind == OPTION_SET ? take_switch(value, target, &error) : options_store(row, value, target, &error);
     if (!good) {
         (void)problem_set(out, 400, "bad_value", name, "%s: %s", name, text_string(&error));
     }

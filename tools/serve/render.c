@@ -8,15 +8,6 @@
 #include "shrink.h"
 #include "summary.h"
 
-static bool failed(job *what, diffcut_status status, const char *message) {
-    problem_from_status(&what->error, status, message);
-    return false;
-}
-
-static bool no_memory(job *what) {
-    return failed(what, DIFFCUT_ERROR_MEMORY, "out of memory");
-}
-
 /* The photo's shape with `longest` as its long side; its own for 0. */
 static void fit(const diffcut_image *image, uint32_t longest, uint32_t *width, uint32_t *height) {
     const uint32_t long_side = image->width > image->height ? image->width : image->height;
@@ -34,7 +25,7 @@ static bool encode_raw16(job *what, const uint32_t *values, uint32_t width, uint
     const size_t count = (size_t)width * height;
     unsigned char *bytes = malloc(count * 2);
     if (bytes == NULL) {
-        return no_memory(what);
+        return job_no_memory(what);
     }
     for (size_t i = 0; i < count; i++) {
         bytes[2 * i] = (unsigned char)(values[i] & 0xFF);
@@ -77,22 +68,22 @@ static bool make_map(job_worker *worker, job *what, result_map *map) {
     fit(map->image, what->query.width, &width, &height);
     if (width != map->image->width || height != map->image->height) {
         if (!shrink_image(map->image, width, height, &map->small)) {
-            return no_memory(what);
+            return job_no_memory(what);
         }
         map->image = &map->small;
     }
     map->nodes = malloc(tree->data.leaf_count * sizeof *map->nodes);
     if (map->nodes == NULL) {
-        return no_memory(what);
+        return job_no_memory(what);
     }
     diffcut_status status = tree_data_cut(&tree->data, settings.tau, &tokens, map->nodes, &diagnostics);
     if (status != DIFFCUT_OK) {
-        return failed(what, status, diagnostics.message);
+        return job_failed(what, status, diagnostics.message);
     }
-    status = diffcut_labels_finish(worker->session, map->image, tree->photo->features, &tokens, &settings,
-                                   &map->labels);
+    status =
+        diffcut_labels_finish(worker->session, map->image, tree->photo->features, &tokens, &settings, &map->labels);
     diffcut_labels_free(&tokens);
-    return status == DIFFCUT_OK || failed(what, status, diffcut_session_message(worker->session));
+    return status == DIFFCUT_OK || job_failed(what, status, diffcut_session_message(worker->session));
 }
 
 /* The query of a link to the same map in another format. */
@@ -120,12 +111,12 @@ static bool encode_json(job_worker *worker, job *what, const result_map *map) {
     diffcut_diagnostics diagnostics = {{0}};
     diffcut_segment_info *segments = calloc(labels->count, sizeof *segments);
     if (segments == NULL) {
-        return no_memory(what);
+        return job_no_memory(what);
     }
     const diffcut_status status = diffcut_labels_describe(labels, map->image, segments, &diagnostics);
     if (status != DIFFCUT_OK) {
         free(segments);
-        return failed(what, status, diagnostics.message);
+        return job_failed(what, status, diagnostics.message);
     }
     text *out = &what->result.body;
     what->result.type = ANSWER_JSON;
@@ -170,8 +161,7 @@ static bool encode(job_worker *worker, job *what, const result_map *map) {
         break;
     case FORMAT_OVERLAY:
         what->result.type = "image/png";
-        status =
-            diffcut_encode_overlay_png(map->image, &map->labels, &what->query.overlay, file, &diagnostics);
+        status = diffcut_encode_overlay_png(map->image, &map->labels, &what->query.overlay, file, &diagnostics);
         break;
     case FORMAT_COCO:
         what->result.type = ANSWER_JSON;
@@ -190,7 +180,7 @@ static bool encode(job_worker *worker, job *what, const result_map *map) {
         return encode_json(worker, what, map);
     }
     add_size(what, map->labels.width, map->labels.height);
-    return status == DIFFCUT_OK || failed(what, status, diagnostics.message);
+    return status == DIFFCUT_OK || job_failed(what, status, diagnostics.message);
 }
 
 bool render_labels(job_worker *worker, job *what) {
@@ -215,12 +205,12 @@ bool render_leaves(job_worker *worker, job *what) {
     fit(&tree->photo->image, what->query.width, &width, &height);
     diffcut_status status = tree_data_cut(&tree->data, tree->data.max_tau, &tokens, NULL, &diagnostics);
     if (status != DIFFCUT_OK) {
-        return failed(what, status, diagnostics.message);
+        return job_failed(what, status, diagnostics.message);
     }
     status = diffcut_labels_assign(worker->session, tree->photo->features, &tokens, width, height, &pixels);
     diffcut_labels_free(&tokens);
     if (status != DIFFCUT_OK) {
-        return failed(what, status, diffcut_session_message(worker->session));
+        return job_failed(what, status, diffcut_session_message(worker->session));
     }
     for (size_t i = 0; i < (size_t)width * height; i++) {
         pixels.data[i] = tree->data.order[pixels.data[i]]; /* nodes, as in leaf_of_token */
@@ -239,7 +229,7 @@ static bool encode_raw8(job *what, const float *values, uint32_t width, uint32_t
     const size_t count = (size_t)width * height;
     unsigned char *bytes = malloc(count);
     if (bytes == NULL) {
-        return no_memory(what);
+        return job_no_memory(what);
     }
     for (size_t i = 0; i < count; i++) {
         const float share = (values[i] + 1) / 2;
@@ -260,7 +250,7 @@ static bool encode_heat(job *what, const float *values, uint32_t width, uint32_t
     fit(image, what->query.width, &out_width, &out_height);
     const bool other = out_width != image->width || out_height != image->height;
     if (other && !shrink_image(image, out_width, out_height, &small)) {
-        return no_memory(what);
+        return job_no_memory(what);
     }
     diffcut_heatmap_settings settings;
     diffcut_heatmap_settings_init(&settings);
@@ -272,7 +262,7 @@ static bool encode_heat(job *what, const float *values, uint32_t width, uint32_t
     free(small.rgb);
     what->result.type = "image/png";
     add_size(what, out_width, out_height);
-    return status == DIFFCUT_OK || failed(what, status, diagnostics.message);
+    return status == DIFFCUT_OK || job_failed(what, status, diagnostics.message);
 }
 
 bool render_similarity(job_worker *worker, job *what) {
@@ -285,12 +275,12 @@ bool render_similarity(job_worker *worker, job *what) {
     diffcut_diagnostics diagnostics = {{0}};
     float *values = malloc((size_t)width * height * sizeof *values);
     if (values == NULL) {
-        return no_memory(what);
+        return job_no_memory(what);
     }
-    const diffcut_status status = diffcut_similarity(photo->features, (uint32_t)(row * width + column),
-                                                     photo->features, values, &diagnostics);
+    const diffcut_status status =
+        diffcut_similarity(photo->features, (uint32_t)(row * width + column), photo->features, values, &diagnostics);
     what->result.status = 200;
-    bool good = status == DIFFCUT_OK || failed(what, status, diagnostics.message);
+    bool good = status == DIFFCUT_OK || job_failed(what, status, diagnostics.message);
     if (good) {
         good = what->query.format == FORMAT_RAW8 ? encode_raw8(what, values, width, height)
                                                  : encode_heat(what, values, width, height);

@@ -26,15 +26,18 @@ const char *request_header(const request *r, const char *name) {
 /* ------------------------------------------------------------------------------------------------- answering */
 
 /* The page's own files and pictures made in it; nothing from elsewhere, nothing inline, in nobody's frame. */
-#define CONTENT_POLICY                                                                                                \
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "       \
+#define CONTENT_POLICY                                                                                               \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "      \
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 void request_add_headers(request *r, struct MHD_Response *response) {
     static const char *const headers[][2] = {
-        {"Content-Security-Policy", CONTENT_POLICY}, {"X-Content-Type-Options", "nosniff"},
-        {"X-Frame-Options", "DENY"},                 {"Referrer-Policy", "no-referrer"},
-        {"Cross-Origin-Resource-Policy", "same-origin"}, {"Cross-Origin-Opener-Policy", "same-origin"},
+        {"Content-Security-Policy", CONTENT_POLICY},
+        {"X-Content-Type-Options", "nosniff"},
+        {"X-Frame-Options", "DENY"},
+        {"Referrer-Policy", "no-referrer"},
+        {"Cross-Origin-Resource-Policy", "same-origin"},
+        {"Cross-Origin-Opener-Policy", "same-origin"},
         {"Cache-Control", "no-store"},
     };
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
@@ -120,14 +123,18 @@ void request_suspend(request *r) {
     s->mhd.suspend_connection(r->connection);
 }
 
-void request_resume(request *r) {
+static void unlink_waiting(request *r) {
     server *s = r->server;
     *(r->previous != NULL ? &r->previous->next : &s->waiting) = r->next;
     if (r->next != NULL) {
         r->next->previous = r->previous;
     }
     r->suspended = false;
-    s->mhd.resume_connection(r->connection);
+}
+
+void request_resume(request *r) {
+    unlink_waiting(r);
+    r->server->mhd.resume_connection(r->connection);
 }
 
 /* The job is finished, or its client is not there any more. */
@@ -440,7 +447,7 @@ void request_completed(void *user, struct MHD_Connection *connection, void **con
     }
     *context = NULL;
     if (r->suspended) { /* the daemon does not end a suspended connection, but the list must not outlive it */
-        request_resume(r);
+        unlink_waiting(r);
     }
     if (r->job != NULL) {
         if (r->stream == NULL) {

@@ -219,7 +219,8 @@ static int check_line(const command *self, serve_options *o, const arguments *re
         return options_mistake(self, "'%s': photos are sent to the server, not named here", rest->items[0]);
     }
     if (o->token == NULL) {
-        o->token = getenv("DIFFCUT_TOKEN");
+        const char *inherited = getenv("DIFFCUT_TOKEN");
+        o->token = inherited != NULL && inherited[0] != '\0' ? inherited : NULL;
     }
     if (o->token != NULL && !check_token(o->token)) {
         return options_mistake(self, "the token has a character that an address or a header cannot hold");
@@ -252,7 +253,8 @@ const command command_serve = {
     "serve",
     "[OPTION]...",
     "a page and an interface over HTTP",
-    "Loads a model once and answers over HTTP: a page that cuts photos with a slider in the browser, and an interface "
+    "Loads a model once and answers over HTTP: a page that cuts photos with a slider in the browser, and an "
+    "interface "
     "for programs (doc/SERVE.md, /v1/openapi.json). Its address is printed once it answers. It listens on this "
     "machine only unless --host says otherwise, which takes a token. Ctrl-C or SIGTERM: nothing new is taken, what "
     "runs is finished; a second one cancels it.",

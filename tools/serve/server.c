@@ -16,8 +16,8 @@
 #include "progress.h"
 #include "request.h"
 
-#define LOOK_SECONDS 0.1          /* how often limits in time and clients that went away are looked for */
-#define BYTES_A_SECOND 16384      /* that a client must read or send beyond the timeout */
+#define LOOK_SECONDS 0.1                /* how often limits in time and clients that went away are looked for */
+#define BYTES_A_SECOND 16384            /* that a client must read or send beyond the timeout */
 #define HEADER_BYTES ((size_t)32 << 10) /* of a request's line and headers together */
 
 /* ------------------------------------------------------------------------------------------------- listening */
@@ -218,6 +218,7 @@ void server_close(server *s) {
         jobs_close(&s->jobs);
         trees_close(&s->trees);
     }
+    text_free(&s->samples);
     const int descriptors[] = {s->listener, s->wake};
     for (size_t i = 0; i < sizeof descriptors / sizeof *descriptors; i++) {
         if (descriptors[i] >= 0) {

@@ -16,11 +16,11 @@ typedef struct server_limits {
     uint64_t max_body; /* bytes of a request's body */
     uint64_t max_pixels;
     uint64_t max_tokens;
-    uint64_t memory;          /* bytes of the stored trees */
-    uint32_t queue;           /* waiting jobs, a lane */
-    uint32_t timeout;         /* seconds that a client may take to send a request or to read an answer's next part */
-    uint32_t seconds;         /* that a job may run */
-    uint32_t keep;            /* seconds that an unused tree is kept */
+    uint64_t memory;  /* bytes of the stored trees */
+    uint32_t queue;   /* waiting jobs, a lane */
+    uint32_t timeout; /* seconds that a client may take to send a request or to read an answer's next part */
+    uint32_t seconds; /* that a job may run */
+    uint32_t keep;    /* seconds that an unused tree is kept */
     uint32_t max_connections;
 } server_limits;
 
@@ -37,8 +37,8 @@ typedef struct client {
     int socket;
     client_phase phase;
     double since;
-    uint64_t bytes;    /* of the body that came, of the answer to send */
-    uint64_t requests; /* answered */
+    uint64_t bytes;     /* of the body that came, of the answer to send */
+    uint64_t requests;  /* answered */
     uint64_t left_over; /* bytes that came after a refusal */
     unsigned half_seen; /* how often in turn it was found to have closed its side */
     bool closed;        /* by us; the daemon will notice */
@@ -73,6 +73,7 @@ typedef struct server {
     bool ended;              /* nothing is left to do */
     double started, looked;
     server_totals totals;
+    text samples; /* of /v1/info, once it was asked for */
 } server;
 
 /* Binds; host is a name or an address, port 0 any free one, which is put into the guard. */

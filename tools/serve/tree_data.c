@@ -3,8 +3,8 @@
  *
  * Labels are numbered by the published code's rule: of a node, first the segment at the end of its negative sides,
  * then all of its positive child, then the rest of its negative child. So the segments of any cut come in the order
- * of their first leaves: a node that is a segment at a smaller tau begins with the leaf at the end of its own negative
- * sides. One list of the leaves in their order at max_tau therefore numbers every cut.
+ * of their first leaves: a node that is a segment at a smaller tau begins with the leaf at the end of its own
+ * negative sides. One list of the leaves in their order at max_tau therefore numbers every cut.
  */
 #include "tree_data.h"
 
@@ -58,8 +58,7 @@ diffcut_status tree_data_create(diffcut_session *session, diffcut_tree *tree, do
         (void)snprintf(diagnostics->message, sizeof diagnostics->message, "%s", diffcut_session_message(session));
         return status;
     }
-    tree_data data = {
-        .width = labels.width, .height = labels.height, .max_tau = max_tau, .leaf_count = labels.count};
+    tree_data data = {.width = labels.width, .height = labels.height, .max_tau = max_tau, .leaf_count = labels.count};
     const diffcut_tree_node *nodes = diffcut_tree_nodes(tree, &data.node_count);
     data.nodes = calloc(data.node_count, sizeof *data.nodes);
     data.leaf_of_token = calloc((size_t)data.width * data.height, sizeof *data.leaf_of_token);

@@ -27,8 +27,8 @@ diffcut_status tree_data_create(diffcut_session *session, diffcut_tree *tree, do
 void tree_data_free(tree_data *data);
 size_t tree_data_bytes(const tree_data *data);
 
-/* Token labels at tau <= max_tau, numbered as diffcut_tree_cut does; nodes[label] is the label's node and has room for
- * leaf_count of them. nodes may be NULL. */
+/* Token labels at tau <= max_tau, numbered as diffcut_tree_cut does; nodes[label] is the label's node and has room
+ * for leaf_count of them. nodes may be NULL. */
 diffcut_status tree_data_cut(const tree_data *data, double tau, diffcut_labels *out, uint32_t *nodes,
                              diffcut_diagnostics *diagnostics);
 
