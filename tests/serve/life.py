@@ -198,7 +198,12 @@ def check_line():
         ended = subprocess.run([DIFFCUT, "serve", *options], stderr=subprocess.PIPE)
         equal(ended.returncode, 2, "a mistake in the line: %r" % options)
         check(word.encode() in ended.stderr, "its message: %r" % ended.stderr)
-    with server() as s:
+    with server("-v") as s:
+        s.get("/v1/info")
+        s.get("/no\x1bthing".replace("\x1b", "%1b"))
+        until(lambda: s.errors().count("\n") == 2, "the lines of two answers")
+        told = s.errors()
+        check(re.match(r"GET /v1/info 200 \d+ bytes [0-9.]+ s\nGET /no\\x1bthing 404 ", told), "the log: %r" % told)
         taken = subprocess.run([DIFFCUT, "serve", "--port", str(s.port)], stderr=subprocess.PIPE)
         equal((taken.returncode, b"in use" in taken.stderr), (1, True), "a port that is taken: %r" % taken.stderr)
 

@@ -56,6 +56,10 @@ void request_queue(request *r, unsigned status, struct MHD_Response *response, u
     r->client->phase = CLIENT_ANSWER;
     r->client->since = progress_clock();
     r->client->bytes = bytes;
+    if (s->says->verbose > 0) {
+        console_say(s->says, "%s %u %llu bytes %.3f s", r->shown, status, (unsigned long long)bytes,
+                    r->client->since - r->began);
+    }
     if (s->mhd.queue_response(r->connection, status, response) != MHD_YES) {
         server_end_client(r->client);
     }
@@ -417,6 +421,8 @@ enum MHD_Result request_handle(void *user, struct MHD_Connection *connection, co
         *context = r;
         c->phase = CLIENT_BODY;
         c->since = progress_clock();
+        r->began = c->since;
+        (void)snprintf(r->shown, sizeof r->shown, "%.10s %.100s", method, url);
         c->bytes = 0;
         begin(r, url, method);
         return MHD_YES;

@@ -28,6 +28,8 @@ struct request {
     struct MHD_Connection *connection;
     client *client;
     const route *route;
+    char shown[120]; /* "GET /v1/info", for the log */
+    double began;
     char word[128]; /* of the path's {} */
     char allow[40]; /* the methods of a path that was asked with another */
     params query;

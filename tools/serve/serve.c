@@ -159,7 +159,7 @@ static int failed(const serve_options *o, const char *message) {
 
 static int serve(const command *self, engine *e, serve_options *o) {
     diffcut_diagnostics diagnostics = {{0}};
-    server s = {.model = e->model};
+    server s = {.model = e->model, .says = &o->says};
     bool loopback = false;
     fill_server(&s, o);
     if (!mhd_open(&s.mhd, &diagnostics) || !server_listen(&s, o->host, (uint16_t)o->port, &loopback, &diagnostics)) {
@@ -257,7 +257,7 @@ const command command_serve = {
     "interface "
     "for programs (doc/SERVE.md, /v1/openapi.json). Its address is printed once it answers. It listens on this "
     "machine only unless --host says otherwise, which takes a token. Ctrl-C or SIGTERM: nothing new is taken, what "
-    "runs is finished; a second one cancels it.",
+    "runs is finished; a second one cancels it. -v writes a line an answer to standard error.",
     groups,
     run_serve,
 };

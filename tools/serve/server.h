@@ -7,6 +7,7 @@
 #ifndef DIFFCUT_TOOLS_SERVE_SERVER_H
 #define DIFFCUT_TOOLS_SERVE_SERVER_H
 
+#include "console.h"
 #include "guard.h"
 #include "jobs.h"
 #include "mhd.h"
@@ -59,6 +60,7 @@ typedef struct server {
     mhd_library mhd;
     struct MHD_Daemon *daemon;
     diffcut_model *model;
+    const console *says;
     server_limits limits;
     guard guard;
     trees trees;
