@@ -86,6 +86,8 @@ def a_photo_too_large_or_none_at_all_is_refused_in_plain_words(page):
     true("the message is gone", not page.shown("#open-error"))
     page.open_file(os.path.join(SAMPLES, "astronaut.png"))
     true("said beside the photo that is open", error(page).startswith("That file has") and page.shown("#work"))
+    page.click("#dismiss")
+    true("put away", not page.shown("#open-error") and not page.shown("#notice"))
     page.complaints()  # the browser logs a refused request by itself
 
 

@@ -213,6 +213,8 @@ byId("file").addEventListener("change", (event) => {
 byId("cancel").addEventListener("click", () => opening?.abort.abort());
 byId("open-retry").addEventListener("click", () => again?.());
 
+byId("dismiss").addEventListener("click", () => openFailed(null));
+
 let depth = 0; // of elements that a dragged file is over
 function dragging(change) {
     depth = Math.max(0, depth + change);

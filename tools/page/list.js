@@ -32,9 +32,9 @@ export class SegmentList {
         element.addEventListener("blur", () => this.#on.light(-1));
     }
 
-    // entries: [{segment, share (0 .. 1), hidden, merged, selected}], in the order of the rows.
-    show(entries) {
-        this.#rows = entries.map((entry, index) => ({ segment: entry.segment, element: this.#row(entry, index) }));
+    // entries: [{segment, share (0 .. 1), hidden, merged, selected}], in the order of the rows, the first of `total`.
+    show(entries, total) {
+        this.#rows = entries.map((entry, index) => ({ segment: entry.segment, element: this.#row(entry, index, total) }));
         this.#element.replaceChildren(...this.#rows.map((row) => row.element));
         this.#mark();
     }
@@ -52,13 +52,14 @@ export class SegmentList {
         }
     }
 
-    #row(entry, index) {
+    #row(entry, index, total) {
         const row = document.createElement("li");
         row.id = `segment-${entry.segment}`;
         row.role = "option";
         row.dataset.segment = entry.segment;
         row.ariaSelected = String(entry.selected);
         row.ariaPosInSet = String(index + 1);
+        row.ariaSetSize = String(total);
         row.ariaLabel = describe(entry);
         row.classList.toggle("is-hidden", entry.hidden);
         const swatch = document.createElement("span");

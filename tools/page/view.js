@@ -131,6 +131,8 @@ export class View {
         const { areas } = this.#editor;
         const there = [...areas.keys()].filter((segment) => areas[segment] > 0).sort((a, b) => areas[b] - areas[a]);
         this.#list.show(there.slice(0, ROWS).map((segment) => this.entry(segment)), there.length);
+        byId("segments-more").hidden = there.length <= ROWS;
+        byId("segments-more").textContent = `${there.length - ROWS} smaller ones are on the photo only.`;
         this.#list.lit(look.lit);
     }
 
