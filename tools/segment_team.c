@@ -94,7 +94,8 @@ int segment_in_team(segment_run *run, const listing_settings *list, int status) 
     journal_writer lock = {.descriptor = -1};
     text path = {0};
     manifest_path(run, &path);
-    bool fine = status < 0 && !path.failed;
+    /* Nobody tries any more whether the folder can be written to: the leader may sweep it. */
+    bool fine = crew->agree(crew->user, status < 0 && !path.failed);
     if (fine && crew->rank == 0) {
         fine = hold(run, &lock, text_string(&path));
     }
