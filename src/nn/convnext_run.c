@@ -7,7 +7,6 @@
  */
 #include "nn/convnext_internal.h"
 
-#include "core/finite.h"
 #include "core/memory.h"
 
 #include <stdarg.h>
@@ -175,24 +174,6 @@ static void pool(encoder_map *map) {
     map->w = 1;
 }
 
-static void hand_over(convnext_pass *p, encoder_map *map) {
-    const tensor x = grid(p, p->x);
-    size_t elements = tensor_positions(&x) * x.c;
-    if (p->l->status != DIFFCUT_OK) {
-        return;
-    }
-    *map = (encoder_map){.h = x.h, .w = x.w, .c = x.c, .data = mem_array(elements, sizeof *map->data)};
-    if (map->data == NULL) {
-        p->l->status = diag_no_memory(p->l->work->diag, elements * sizeof *map->data, "an image's dense map");
-        return;
-    }
-    layers_download(p->l, &x, map->data);
-    if (p->l->status == DIFFCUT_OK && finite_first_bad(DTYPE_F32, map->data, elements) < elements) {
-        p->l->status =
-            diag_fail(p->l->work->diag, DIFFCUT_ERROR_NUMERIC, "the image encoder's output holds NaN or infinity");
-    }
-}
-
 diffcut_status convnext_run(const convnext *self, backend_stream *stream, const work *w, const encoder_input *input,
                             encoder_output wanted, layer_tap_fn tap_fn, void *tap_user, encoder_map *out) {
     diffcut_status status = check_input(self, input, wanted, w->diag);
@@ -215,7 +196,8 @@ diffcut_status convnext_run(const convnext *self, backend_stream *stream, const 
     layers_take(&l, residual, &p.y);
     layers_take(&l, inner, &p.f);
     run_stages(&p);
-    hand_over(&p, &map);
+    const tensor result = grid(&p, p.x);
+    encoder_take(&l, &result, p.h, p.w, &map);
     layers_give_back(&l, p.x);
     layers_give_back(&l, p.y);
     layers_give_back(&l, p.f);

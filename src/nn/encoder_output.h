@@ -26,4 +26,8 @@ typedef struct encoder_map {
     float *data;
 } encoder_map;
 
+/* A run's result to the host, as (h, w, c); NaN or infinity in it is the run's failure. The caller frees out->data
+ * with mem_free on failure too. */
+void encoder_take(layers *l, const tensor *result, uint32_t h, uint32_t w, encoder_map *out);
+
 #endif

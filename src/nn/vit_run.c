@@ -6,7 +6,6 @@
  */
 #include "nn/vit_internal.h"
 
-#include "core/finite.h"
 #include "core/memory.h"
 #include "nn/positions.h"
 
@@ -208,24 +207,6 @@ double vit_planned(const vit *self, uint32_t h, uint32_t w) {
     return tokens * config->width + (image > rest ? image : rest);
 }
 
-/* The output to the host, checked. */
-static void hand_over(vit_pass *p, const tensor *result, encoder_map *map) {
-    size_t elements = tensor_positions(result) * result->c;
-    if (p->l->status != DIFFCUT_OK) {
-        return;
-    }
-    map->data = mem_array(elements, sizeof *map->data);
-    if (map->data == NULL) {
-        p->l->status = diag_no_memory(p->l->work->diag, elements * sizeof *map->data, "an image's tokens");
-        return;
-    }
-    layers_download(p->l, result, map->data);
-    if (p->l->status == DIFFCUT_OK && finite_first_bad(DTYPE_F32, map->data, elements) < elements) {
-        p->l->status =
-            diag_fail(p->l->work->diag, DIFFCUT_ERROR_NUMERIC, "the image encoder's output holds NaN or infinity");
-    }
-}
-
 diffcut_status vit_run(const vit *self, backend_stream *stream, const work *w, const encoder_input *input,
                        encoder_output wanted, layer_tap_fn tap, void *tap_user, encoder_map *out) {
     const vit_config *config = &self->config;
@@ -240,14 +221,14 @@ diffcut_status vit_run(const vit *self, backend_stream *stream, const work *w, c
     p.before = vit_config_before(config);
     p.tokens = p.before + p.h * p.w;
     bool pooled = wanted == ENCODER_POOLED;
-    encoder_map map = {.h = pooled ? 1 : p.h, .w = pooled ? 1 : p.w, .c = config->width};
+    encoder_map map = {.data = NULL};
     self->backend->ops->stream_precision(stream, self->precision);
     layers_take(&l, (size_t)p.tokens * config->width, &p.x);
     embed(&p, input);
     layers_take(&l, (size_t)p.tokens * config->width, &p.n);
     layers_take(&l, p.tokens * feed_width(config), &p.f);
     const tensor result = run_to(&p, wanted);
-    hand_over(&p, &result, &map);
+    encoder_take(&l, &result, pooled ? 1 : p.h, pooled ? 1 : p.w, &map);
     self->backend->ops->stream_precision(stream, DTYPE_F32);
     layers_give_back(&l, p.x);
     layers_give_back(&l, p.n);
