@@ -9,6 +9,7 @@ import html.parser
 import json
 import pathlib
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -91,10 +92,13 @@ def main():
         check_tables(folder)
         root = xml.etree.ElementTree.parse(folder / "coherence.svg").getroot()
         assert root.tag == "{http://www.w3.org/2000/svg}svg", root.tag
+        figure = (folder / "coherence.png").read_bytes()
+        assert figure.startswith(b"\x89PNG\r\n\x1a\n") and figure.endswith(b"IEND\xaeB`\x82"), figure[:8]
+        assert min(struct.unpack(">II", figure[16:24])) >= 300
         assert sorted(p.name for p in folder.iterdir()) == [
-            "classes.csv", "coherence.csv", "coherence.svg", "photos.csv", "report.html", "results.json",
-            "settings.csv"], list(folder.iterdir())
-    print("7 files are well-formed")
+            "classes.csv", "coherence.csv", "coherence.png", "coherence.svg", "photos.csv", "report.html",
+            "results.json", "settings.csv"], list(folder.iterdir())
+    print("8 files are well-formed")
 
 
 main()
