@@ -80,7 +80,7 @@ DIFFCUT_API diffcut_status diffcut_dataset_get(const diffcut_dataset *dataset, s
 
 #define DIFFCUT_FINGERPRINT_SIZE 65 /* 64 hexadecimal digits and NUL */
 
-/* SHA-256 (FIPS 180-4) of bytes, as fingerprints are written: how `diffcut segment` knows photos and results again.
+/* SHA-256 (FIPS 180-4) of bytes, written as fingerprints are: how `diffcut segment` knows photos and results again.
  */
 DIFFCUT_API void diffcut_sha256(const void *data, size_t size, char digest[DIFFCUT_FINGERPRINT_SIZE]);
 
