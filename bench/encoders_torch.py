@@ -57,7 +57,7 @@ def seconds(run, repeats=2):
 def ways(model, x, forward):
     """Plain float32, channels last, and bfloat16: whatever is fastest on this processor counts."""
     found = {"f32": seconds(lambda: forward(model, x))}
-    if x.dim() == 4:
+    if "convnext" in sys.argv:
         last = model.to(memory_format=torch.channels_last)
         found["f32 channels_last"] = seconds(lambda: forward(last, x.to(memory_format=torch.channels_last)))
     if "--bf16" in sys.argv:
@@ -68,15 +68,10 @@ def ways(model, x, forward):
     print(f"{found[way]:.3f}")
 
 
-def classes():
-    templates = [line.rstrip("\n") for line in sys.stdin]
-    return templates
-
-
 @torch.inference_mode()
 def texts():
     import open_clip
-    lines = classes()
+    lines = [line.rstrip("\n") for line in sys.stdin]
     model = clip()
     ids = open_clip.SimpleTokenizer(context_length=77)(lines)
     start = time.perf_counter()
@@ -97,4 +92,6 @@ if __name__ == "__main__":
         if what == "convnext":
             ways(clip().visual.trunk, image, lambda m, x: m.forward_features(x))
         else:
-            ways(dinov2(), image, lambda m, x: m(pixel_values=x).last_hidden_state)
+            from transformers import Dinov2Model
+            model = Dinov2Model.from_pretrained(os.path.join(sys.argv[2], "dinov2-large")).eval()
+            ways(model, image, lambda m, x: m(pixel_values=x).last_hidden_state)

@@ -19,6 +19,14 @@ static const component beside_unet[] = {
     {"vae", "diffusion_pytorch_model"}, {"text_encoder", "model"}, {"text_encoder_2", "model"}};
 static const component alone = {"", "diffusion_pytorch_model"};
 
+/* An image encoder, and the configuration that says it is one: transformers' layout before open_clip's. */
+static const struct encoder {
+    component part;
+    const char *config;
+} encoders[] = {{{"", "model"}, "config.json"},
+                {{"", "open_clip_model"}, "open_clip_config.json"},
+                {{"", "open_clip_pytorch_model"}, "open_clip_config.json"}};
+
 /* What the name of a weights' file says. */
 typedef struct weights_name {
     char variant[SELECT_MAX_VARIANT + 1]; /* empty: none */
@@ -237,6 +245,42 @@ static bool is_small_part(const char *path) {
            !ends_with(path, ".safetensors");
 }
 
+/* True when the root has weights of this name. */
+static bool has_weights(const listing *all, component part) {
+    weights_name read;
+    for (size_t i = 0; i < all->count; i++) {
+        const char *file = name_in(all->files[i].path, "");
+        if (file != NULL && read_name(file, part.base, &read)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The form in which a repository has an image encoder; NULL when it has none. */
+static const struct encoder *find_encoder(const listing *all) {
+    for (size_t i = 0; i < sizeof encoders / sizeof *encoders; i++) {
+        if (listing_find(all, encoders[i].config) != SIZE_MAX && has_weights(all, encoders[i].part)) {
+            return &encoders[i];
+        }
+    }
+    return NULL;
+}
+
+/* Its weights, its configuration, how images are normalised and how a CLIP's texts are read. */
+static diffcut_status take_encoder(const listing *all, const char *name, const struct encoder *encoder,
+                                   const char *variant, bool *wanted, diffcut_diagnostics *diag) {
+    const char *const files[] = {encoder->config, "preprocessor_config.json", "vocab.json",
+                                 "merges.txt",    "tokenizer_config.json",    "special_tokens_map.json"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const size_t found = listing_find(all, files[i]);
+        if (found != SIZE_MAX) {
+            wanted[found] = true;
+        }
+    }
+    return take_main(all, name, encoder->part, variant, wanted, diag);
+}
+
 /* The single file of a repository without a folder layout. */
 static diffcut_status take_single(const listing *all, const char *name, bool *wanted, diffcut_diagnostics *diag) {
     char list[SELECT_LIST] = "";
@@ -284,13 +328,9 @@ diffcut_status select_files(const listing *all, const char *name, const select_s
     for (size_t i = 0; i < all->count; i++) {
         wanted[i] = is_small_part(all->files[i].path);
     }
-    weights_name read;
     const size_t config = listing_find(all, "config.json");
-    bool stands_alone = false;
-    for (size_t i = 0; i < all->count && config != SIZE_MAX; i++) {
-        const char *file = name_in(all->files[i].path, "");
-        stands_alone = stands_alone || (file != NULL && read_name(file, alone.base, &read));
-    }
+    const bool stands_alone = config != SIZE_MAX && has_weights(all, alone);
+    const struct encoder *encoder = find_encoder(all);
     if (settings->file != NULL) {
         status = take_named(all, name, settings->file, wanted, diag);
     } else if (listing_find(all, "unet/config.json") != SIZE_MAX) {
@@ -301,6 +341,8 @@ diffcut_status select_files(const listing *all, const char *name, const select_s
     } else if (stands_alone) {
         wanted[config] = true;
         status = take_main(all, name, alone, settings->variant, wanted, diag);
+    } else if (encoder != NULL) {
+        status = take_encoder(all, name, encoder, settings->variant, wanted, diag);
     } else {
         status = take_single(all, name, wanted, diag);
     }

@@ -91,6 +91,24 @@ static void shards_are_taken_together_or_not_at_all(void **state) {
     expect(PATHS("unet/config.json", UNET "-00001-of-00001.safetensors"), NULL, NULL, "no whole");
 }
 
+static void an_image_encoders_files_are_taken(void **state) {
+    (void)state;
+    expect(PATHS("README.md", "config.json", "model.safetensors", "preprocessor_config.json", "pytorch_model.bin"),
+           NULL, PATHS("README.md", "config.json", "model.safetensors", "preprocessor_config.json"), NULL);
+    expect(PATHS("config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
+                 "model.safetensors.index.json", "tf_model.h5"),
+           NULL,
+           PATHS("config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
+                 "model.safetensors.index.json"),
+           NULL);
+    expect(PATHS("merges.txt", "open_clip_config.json", "open_clip_model.safetensors", "open_clip_pytorch_model.bin",
+                 "tokenizer.json", "vocab.json"),
+           NULL, PATHS("merges.txt", "open_clip_config.json", "open_clip_model.safetensors", "vocab.json"), NULL);
+    /* Where both are there, transformers' layout. */
+    expect(PATHS("config.json", "model.safetensors", "open_clip_config.json", "open_clip_model.safetensors"), NULL,
+           PATHS("config.json", "model.safetensors"), NULL);
+}
+
 static void paths_stay_inside_their_folder(void **state) {
     (void)state;
     static const char *const inside[] = {"a", "a/b", ".gitattributes", "a/..b", "\xc3\xa9/x y"};
@@ -141,6 +159,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_variant_of_the_weights_is_taken),
         cmocka_unit_test(shards_are_taken_together_or_not_at_all),
+        cmocka_unit_test(an_image_encoders_files_are_taken),
         cmocka_unit_test(paths_stay_inside_their_folder),
         cmocka_unit_test(a_listing_survives_every_allocation_failing),
     };
