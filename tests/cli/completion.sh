@@ -49,8 +49,8 @@ expect 'ssd-1b' model synth --like ss
 expect '--values --variant --verbose' model verify --v
 expect '--revision --retries' model pull --re
 expect '--help --version' --
-expect '--tau --threads --tile --timestep' segment --t
-expect '--tau --threads --tile --timestep' rose.jpg --t
+expect '--tau --threads --tile --timestep --tokenizer' segment --t
+expect '--tau --threads --tile --timestep --tokenizer' rose.jpg --t
 expect '--tau --threads' cut --t
 expect 'auto dense' cut --eigen ''
 expect 'coco-object coco-stuff-27' score --protocol coco
