@@ -31,6 +31,7 @@ bool mhd_open(mhd_library *out, diffcut_diagnostics *diagnostics) {
         {"MHD_get_timeout", &found.get_timeout},
         {"MHD_get_daemon_info", &found.get_daemon_info},
         {"MHD_get_connection_info", &found.get_connection_info},
+        {"MHD_set_connection_option", &found.set_connection_option},
         {"MHD_get_connection_values_n", &found.get_connection_values_n},
         {"MHD_lookup_connection_value", &found.lookup_connection_value},
         {"MHD_suspend_connection", &found.suspend_connection},

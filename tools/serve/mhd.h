@@ -25,6 +25,8 @@ typedef struct mhd_library {
     const union MHD_DaemonInfo *(*get_daemon_info)(struct MHD_Daemon *daemon, enum MHD_DaemonInfoType type, ...);
     const union MHD_ConnectionInfo *(*get_connection_info)(struct MHD_Connection *connection,
                                                            enum MHD_ConnectionInfoType type, ...);
+    enum MHD_Result (*set_connection_option)(struct MHD_Connection *connection, enum MHD_CONNECTION_OPTION option,
+                                             ...);
     int (*get_connection_values_n)(struct MHD_Connection *connection, enum MHD_ValueKind kind,
                                    MHD_KeyValueIteratorN iterator, void *user);
     const char *(*lookup_connection_value)(struct MHD_Connection *connection, enum MHD_ValueKind kind,

@@ -61,7 +61,7 @@ void request_queue(request *r, unsigned status, struct MHD_Response *response, u
                     r->client->since - r->began);
     }
     if (s->mhd.queue_response(r->connection, status, response) != MHD_YES) {
-        server_end_client(r->client);
+        server_end_client(r->server, r->client);
     }
     s->mhd.destroy_response(response);
 }
@@ -85,7 +85,7 @@ void request_answer(request *r, answer *a) {
         answer_free(a);
         free(kept);
         r->answered = true;
-        server_end_client(r->client);
+        server_end_client(r->server, r->client);
         return;
     }
     (void)mhd->add_response_header(response, "Content-Type", kept->type != NULL ? kept->type : ANSWER_BYTES);

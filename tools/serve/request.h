@@ -71,6 +71,6 @@ void request_look_for_gone(server *s);
 
 /* server.c: says why on a connection whose request is not complete, and ends it; ends it without a word. */
 void server_cut_off(server *s, client *c, const problem *why);
-void server_end_client(client *c);
+void server_end_client(server *s, client *c);
 
 #endif

@@ -84,6 +84,7 @@ static void on_connection(void *user, struct MHD_Connection *connection, void **
             return; /* its first request is refused */
         }
         c->socket = s->mhd.get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        c->connection = connection;
         c->since = progress_clock();
         c->next = s->clients;
         if (s->clients != NULL) {
@@ -106,9 +107,12 @@ static void on_connection(void *user, struct MHD_Connection *connection, void **
     }
 }
 
-void server_end_client(client *c) {
+/* The daemon may take no notice of the end of a connection that it reads nothing more from; its own limit of time, the
+ * shortest there is, sees to that. */
+void server_end_client(server *s, client *c) {
     c->closed = true;
     (void)shutdown(c->socket, SHUT_RDWR);
+    (void)s->mhd.set_connection_option(c->connection, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
 }
 
 /* Says why on a connection whose request is not complete, past the daemon, which has written nothing of an answer to
@@ -126,21 +130,21 @@ void server_cut_off(server *s, client *c, const problem *why) {
         (void)sent; /* who does not read it does not get it */
     }
     s->totals.answers[why->status]++;
-    server_end_client(c);
+    server_end_client(s, c);
     text_free(&body);
     text_free(&head);
 }
 
 /* A client that has closed its side before its request was complete will never complete it. Looked at twice, between
  * which the daemon has read what there was. */
-static void check_half_closed(client *c) {
+static void check_half_closed(server *s, client *c) {
     struct pollfd closed = {.fd = c->socket, .events = POLLRDHUP};
     int unread = 0;
     const bool waits = !c->closed && (c->phase == CLIENT_IDLE || c->phase == CLIENT_BODY);
     if (!waits || poll(&closed, 1, 0) <= 0 || ioctl(c->socket, FIONREAD, &unread) != 0 || unread > 0) {
         c->half_seen = 0;
     } else if (++c->half_seen >= 2) {
-        server_end_client(c);
+        server_end_client(s, c);
     }
 }
 
@@ -158,7 +162,7 @@ static void check_time(server *s, client *c, double now) {
     }
     s->totals.timeouts++;
     if (c->phase == CLIENT_ANSWER || (c->phase == CLIENT_IDLE && c->requests > 0)) {
-        server_end_client(c); /* an answer is on its way, or nothing was asked */
+        server_end_client(s, c); /* an answer is on its way, or nothing was asked */
         return;
     }
     problem late;
@@ -263,7 +267,7 @@ static void look(server *s) {
     s->looked = now;
     for (client *c = s->clients; c != NULL; c = c->next) {
         check_time(s, c, now);
-        check_half_closed(c);
+        check_half_closed(s, c);
     }
     request_look_for_gone(s);
     request_resume_finished(s);

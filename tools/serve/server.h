@@ -35,6 +35,7 @@ typedef enum client_phase {
 
 typedef struct client {
     struct client *previous, *next;
+    struct MHD_Connection *connection;
     int socket;
     client_phase phase;
     double since;
