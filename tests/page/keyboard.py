@@ -92,7 +92,8 @@ def everything_has_a_name_and_a_role(page):
     for selector, name, role in [
             ("#stage", "The photo", "application"), ("#tau", "Granularity τ", "slider"),
             ("#opacity", "Colour over the photo", "slider"), ("#iterations", "Passes of refinement", "slider"),
-            ("#alpha", "Contrast of similarities α", "slider"), ("#min-tokens", "Smallest segment, patches", "spinbutton"),
+            ("#alpha", "Contrast of similarities α", "slider"),
+            ("#min-tokens", "Smallest segment, patches", "spinbutton"),
             ("#boundaries", "Lines between segments", "checkbox"), ("#segments", "Segments", "listbox"),
             ("[value=select]", "Choose segments", "radio"), ("#zoom-in", "Zoom in", "button"),
             ("#zoom-out", "Zoom out", "button"), ("#undo", "Undo", "button"), ("#merge", "Merge", "button"),
@@ -114,7 +115,8 @@ def everything_has_a_name_and_a_role(page):
         true(f"element {index}, {role}, has no name", name != "")
     equal("ids are given once", page.run("""const ids = [...document.querySelectorAll('[id]')].map((one) => one.id);
         return ids.filter((id, index) => ids.indexOf(id) !== index);"""), [])
-    equal("ids that are pointed to but are not there", page.run("""return [...document.querySelectorAll('*')].flatMap((one) =>
+    equal("ids that are pointed to but are not there", page.run("""
+        return [...document.querySelectorAll('*')].flatMap((one) =>
         ['for', 'aria-labelledby', 'aria-describedby', 'aria-activedescendant'].flatMap((key) =>
             (one.getAttribute(key) ?? '').split(' ').filter(Boolean)))
         .filter((id) => document.getElementById(id) === null);"""), [])

@@ -58,10 +58,13 @@ class Server:
     def stop(self):
         if self.process is not None:
             self.process.terminate()
-            self.process.wait()
+            status = self.process.wait()
             self.process.stdout.close()
+            self.errors.seek(0)
+            words = self.errors.read().decode(errors="replace")
             self.errors.close()
             self.process = None
+            equal(f"exit status of the server, which said '{words}'", status, 0)  # with sanitizers: no leak either
 
 
 class Page(browser.Browser):
@@ -98,6 +101,11 @@ class Page(browser.Browser):
                     slider.value = arguments[1];
                     slider.dispatchEvent(new Event('input', {bubbles: true}));
                     slider.dispatchEvent(new Event('change', {bubbles: true}));""", selector, value)
+
+    def tree(self):
+        """The id of the tree on the page, the last one it asked for."""
+        return self.run("""return performance.getEntriesByType('resource')
+            .map((entry) => /trees\\/([^/?]+)/.exec(entry.name)?.[1]).filter(Boolean).at(-1);""")
 
     def number(self, selector):
         return int(self.run("return document.querySelector(arguments[0]).textContent", selector))

@@ -20,7 +20,8 @@ CONTRAST = """
     };
     let least = [99, ''];
     for (const element of document.querySelectorAll('body *')) {
-        const text = [...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data.trim()).join('');
+        const texts = [...element.childNodes].filter((node) => node.nodeType === 3);
+        const text = texts.map((node) => node.data).join('').trim();
         const style = getComputedStyle(element);
         if (text === '' || element.getClientRects().length === 0 || element.closest(':disabled, .unseen, .tip') ||
             style.opacity !== '1') {
@@ -70,7 +71,8 @@ def a_phone_shows_everything_without_scrolling_sideways(page):
     page.run("scrollTo(0, 0)")
     page.press(page.on_photo(0.5, 0.3))
     page.wait_text("#selected-count", "1 chosen")
-    small = page.run("""return [...document.querySelectorAll('button, input:not(.unseen), .choose label, summary, #segments li')]
+    small = page.run("""
+        return [...document.querySelectorAll('button, input:not(.unseen), .choose label, summary, #segments li')]
         .filter((one) => one.getClientRects().length > 0 && one.closest('label, .choice') === null)
         .map((one) => [one.id || one.textContent, one.getBoundingClientRect().height])
         .filter(([, height]) => height < 24);""")

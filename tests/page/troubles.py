@@ -4,7 +4,7 @@ import re
 import tempfile
 import urllib.request
 
-from page import SAMPLES, equal, main, true
+from page import SAMPLES, Server, equal, main, true
 
 LIMITS = ("--max-body", "300000", "--max-pixels", "280000", "--max-tokens", "16384")
 
@@ -112,9 +112,7 @@ def a_server_that_is_gone_is_told_and_tried_again(page):
 
 def a_photo_that_the_server_let_go_is_told(page):
     page.open_sample("chelsea")
-    page.run("""const id = performance.getEntriesByType('resource').map((entry) => /trees\\/([^/?]+)/.exec(entry.name)?.[1])
-                    .filter(Boolean).at(-1);
-                return fetch(`v1/trees/${id}`, {method: 'DELETE'}).then((answer) => answer.status);""")
+    page.run(f"return fetch('v1/trees/{page.tree()}', {{method: 'DELETE'}}).then((answer) => answer.status);")
     page.set_range("#tau", 0.45)
     true(error(page, "#cut-error"), "no longer has this photo" in error(page, "#cut-error"))
     page.click("[value=similarity] + span")
@@ -130,7 +128,23 @@ def a_photo_that_the_server_let_go_is_told(page):
     page.complaints()
 
 
+def a_server_with_a_token_is_opened_with_it(page):
+    guarded = Server("--token", "rosebud")
+    try:
+        page.open(guarded.url)
+        true("what is missing", "asks for its token" in error(page))
+        page.complaints()
+        page.open(guarded.url + "?token=rosebud")
+        page.wait("the samples", lambda: page.run("return document.querySelectorAll('#samples img[src]').length >= 4"))
+        equal("the address, without the token", page.run("return location.href"), guarded.url)
+        page.open_sample("chelsea")
+        true("segments", page.number("#count") > 1)
+    finally:
+        guarded.stop()
+
+
 main(a_computation_is_cancelled_and_the_server_stops_it,
      a_photo_too_large_or_none_at_all_is_refused_in_plain_words,
      a_server_that_is_gone_is_told_and_tried_again,
-     a_photo_that_the_server_let_go_is_told, server_options=LIMITS)
+     a_photo_that_the_server_let_go_is_told,
+     a_server_with_a_token_is_opened_with_it, server_options=LIMITS)

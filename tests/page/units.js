@@ -4,11 +4,13 @@
  *
  * Each test is a function named after what it promises; it throws when that does not hold.
  */
-const [edits, historyModule, lines, paint, palette, png, rle, tree, heat] = await Promise.all(
-    ["edits", "history", "lines", "paint", "palette", "png", "rle", "tree", "heat"].map((name) => import(`/${name}.js`)));
+const names = ["edits", "history", "lines", "paint", "palette", "png", "rle", "tree", "heat"];
+const [edits, historyModule, lines, paint, palette, png, rle, tree, heat] =
+    await Promise.all(names.map((name) => import(`/${name}.js`)));
 
 function equal(what, got, expected) {
-    const [a, b] = [got, expected].map((value) => JSON.stringify(Array.from(value?.[Symbol.iterator] ? value : [value])));
+    const text = (value) => JSON.stringify(Array.from(value?.[Symbol.iterator] ? value : [value]));
+    const [a, b] = [text(got), text(expected)];
     if (a !== b) {
         throw new Error(`${what}: ${a}, expected ${b}`);
     }
@@ -55,7 +57,8 @@ const tests = {
     a_node_below_a_dearer_one_waits_for_it() {
         const below = tree.readTree({
             id: "t", width: 3, height: 1, grid: { width: 3, height: 1 }, alpha: 10, max_tau: 0.9,
-            nodes: [[0.6, 1, 2, 3, 0], [0.1, 3, 4, 2, 1], [null, -1, -1, 1, 1], [null, -1, -1, 1, 2], [null, -1, -1, 1, 2]],
+            nodes: [[0.6, 1, 2, 3, 0], [0.1, 3, 4, 2, 1], [null, -1, -1, 1, 1], [null, -1, -1, 1, 2],
+                    [null, -1, -1, 1, 2]],
             leaf_of_token: [3, 4, 2], order: [2, 4, 3],
         });
         equal("tau 0.5", tree.cutTree(below, 0.5).count, 1);
@@ -84,7 +87,8 @@ const tests = {
         const segments = edits.applyEdits(coarse, merged);
         equal("segments", segments.segmentOfLeaf, [0, 2, 1, 2]);
         equal("of labels", segments.segmentOfLabel, [edits.MIXED, edits.MIXED]);
-        const exact = edits.composeExact(Uint16Array.of(0, 1, 1, 0, 1, 0), Uint16Array.of(0, 1, 2, 3, 3, 1), coarse, segments);
+        const [labels, leaves] = [Uint16Array.of(0, 1, 1, 0, 1, 0), Uint16Array.of(0, 1, 2, 3, 3, 1)];
+        const exact = edits.composeExact(labels, leaves, coarse, segments);
         // The last two moved to another label than their leaf's: they stay with what is left of that.
         equal("exact map", exact, [0, 2, 1, 2, 1, 0]);
     },
@@ -207,7 +211,8 @@ const masks = [[1, 1, 1], [5, 3, 4], [40, 31, 6], [200, 150, 3], [3, 700, 2]].ma
             labels.fill(next(count), y * width + left, y * width + Math.max(left, right));
         }
     }
-    return { width, height, labels: [...labels], json: rle.cocoJson(labels, width, height, count + 1, "a\"b.png", null) };
+    const json = rle.cocoJson(labels, width, height, count + 1, "a\"b.png", null);
+    return { width, height, labels: [...labels], json };
 });
 
 return { results, samples, masks, palette: [...palette.paletteOf(256).slice(0, 768)], heat: heat.heatColors() };

@@ -1,4 +1,4 @@
-"""The page's modules by themselves (units.js, inside the browser), and what they write read back by others' programs."""
+"""The page's modules by themselves (units.js, in the browser), and what they write read back by others' programs."""
 import base64
 import io
 import json
@@ -68,13 +68,11 @@ def colours_are_the_librarys(page):
 def cuts_made_in_the_browser_are_numbered_as_the_librarys(page):
     page.open_sample("chelsea")
     taus = ["0", "0.1", "0.25", "0.3", "0.4", "0.405", "0.5", "0.65", "0.8"]
-    cuts = page.run("""return (async (taus) => {
+    cuts = page.run("""return (async (taus, id) => {
         const [{readTree, tokenLabels}, {askJson}] = await Promise.all([import('/tree.js'), import('/api.js')]);
-        const id = performance.getEntriesByType('resource').map((entry) => /trees\\/([^/?]+)/.exec(entry.name)?.[1])
-            .filter(Boolean).at(-1);
         const tree = readTree(await askJson(`v1/trees/${id}`));
         return taus.map((tau) => [...tokenLabels(tree, Number(tau))]);
-    })(arguments[0]);""", taus)
+    })(arguments[0], arguments[1]);""", taus, page.tree())
     with tempfile.TemporaryDirectory() as folder:
         segment(os.path.join(SAMPLES, "chelsea.png"), folder, "--tau", ",".join(taus), "--no-refine", "--outputs",
                 "labels", "--dump", os.path.join(folder, "dump"))

@@ -37,8 +37,7 @@ async function meetServer() {
 }
 
 function limitsText({ max_body_bytes: bytes, max_pixels: pixels }) {
-    const parts = [bytes ? bytesText(bytes) : "", pixels ? `${Math.floor(pixels / 1e6)} megapixels` : ""].filter(Boolean);
-    return parts.length > 0 ? ` up to ${parts.join(" and ")}` : "";
+    return ` up to ${bytesText(bytes)} and ${Math.floor(pixels / 1e6)} megapixels`;
 }
 
 // Limits are rounded down, what is above one is rounded up.

@@ -184,7 +184,8 @@ export class Controls {
     #toggle(segment) {
         this.#editor.toggle(segment);
         const { selected } = this.#editor;
-        announce(`Segment ${segment} ${selected.has(segment) ? "chosen" : "no longer chosen"}, ${selected.size} chosen`);
+        const what = selected.has(segment) ? "chosen" : "no longer chosen";
+        announce(`Segment ${segment} ${what}, ${selected.size} chosen`);
     }
 
     #wireActions() {

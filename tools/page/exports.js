@@ -6,10 +6,10 @@ import { askMap16, query } from "./api.js";
 import { isMixed } from "./edits.js";
 import { stem } from "./photo.js";
 
-export const KINDS = { labels: "labels.png", overlay: "overlay.png", coco: "coco.json", cutout: "cutout.png" };
+const KINDS = { labels: "labels.png", overlay: "overlay.png", coco: "coco.json", cutout: "cutout.png" };
 
 /*
- * kind: one of KINDS. work: {photo, tree, cut, segments, exact: {tau, refine, iterations}, look, selected (Set)}.
+ * kind: a key of KINDS. work: {photo, tree, cut, segments, exact: {tau, refine, iterations}, look, selected (Set)}.
  * Resolves to {name, blob}.
  */
 export async function makeFile(kind, work, signal) {

@@ -34,7 +34,8 @@ export class SegmentList {
 
     // entries: [{segment, share (0 .. 1), hidden, merged, selected}], in the order of the rows, the first of `total`.
     show(entries, total) {
-        this.#rows = entries.map((entry, index) => ({ segment: entry.segment, element: this.#row(entry, index, total) }));
+        this.#rows = entries.map((entry, index) =>
+            ({ segment: entry.segment, element: this.#row(entry, index, total) }));
         this.#element.replaceChildren(...this.#rows.map((row) => row.element));
         this.#mark();
     }

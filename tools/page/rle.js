@@ -15,7 +15,7 @@ function appendNumber(value, characters) {
 }
 
 // From the fourth on, a run length is written as its difference to the one two before. A length has less than 2^31.
-export function compressRuns(lengths) {
+function compressRuns(lengths) {
     const characters = [];
     lengths.forEach((length, i) => appendNumber(i > 2 ? length - lengths[i - 2] : length, characters));
     return characters.join("");

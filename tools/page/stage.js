@@ -110,7 +110,8 @@ export class Stage {
         }
         this.#element.setPointerCapture(event.pointerId);
         this.#strayed = this.#pointers.size > 0;
-        this.#pointers.set(event.pointerId, { x: event.clientX, y: event.clientY, fromX: event.clientX, fromY: event.clientY });
+        const { clientX: x, clientY: y } = event;
+        this.#pointers.set(event.pointerId, { x, y, fromX: x, fromY: y });
         this.#hideCross();
     }
 
@@ -195,7 +196,8 @@ export class Stage {
         this.#cross.hidden = false;
         this.#placeCross();
         const box = this.#element.getBoundingClientRect();
-        this.#on.point(this.#crossAt, { clientX: box.left + this.#screenX(), clientY: box.top + this.#screenY(), keys: true });
+        const at = { clientX: box.left + this.#screenX(), clientY: box.top + this.#screenY(), keys: true };
+        this.#on.point(this.#crossAt, at);
     }
 
     #screenX() {

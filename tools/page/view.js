@@ -184,7 +184,8 @@ export class View {
         }
         const entry = this.entry(segment);
         byId("tip-swatch").style.backgroundColor = cssColor(segment);
-        byId("tip-text").textContent = `Segment ${segment} · ${percent(entry.share)}${entry.hidden ? " · hidden" : ""}`;
+        const hidden = entry.hidden ? " · hidden" : "";
+        byId("tip-text").textContent = `Segment ${segment} · ${percent(entry.share)}${hidden}`;
         const box = byId("stage").getBoundingClientRect();
         const x = Math.min(at.clientX - box.left + 14, box.width - tip.offsetWidth - 6);
         const below = at.clientY - box.top + 18;
