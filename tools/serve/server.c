@@ -107,8 +107,8 @@ static void on_connection(void *user, struct MHD_Connection *connection, void **
     }
 }
 
-/* The daemon may take no notice of the end of a connection that it reads nothing more from; its own limit of time, the
- * shortest there is, sees to that. */
+/* The daemon may take no notice of the end of a connection that it reads nothing more from; its own limit of time,
+ * the shortest there is, sees to that. */
 void server_end_client(server *s, client *c) {
     c->closed = true;
     (void)shutdown(c->socket, SHUT_RDWR);
