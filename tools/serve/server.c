@@ -107,8 +107,8 @@ static void on_connection(void *user, struct MHD_Connection *connection, void **
     }
 }
 
-/* The daemon may take no notice of the end of a connection that it reads nothing more from; its own limit of time, the
- * shortest there is, sees to that. */
+/* The daemon may take no notice of the end of a connection that it reads nothing more from; its own limit of time,
+ * the shortest there is, sees to that. */
 void server_end_client(server *s, client *c) {
     c->closed = true;
     (void)shutdown(c->socket, SHUT_RDWR);
@@ -130,6 +130,11 @@ void server_cut_off(server *s, client *c, const problem *why) {
         (void)sent; /* who does not read it does not get it */
     }
     s->totals.answers[why->status]++;
+    if (why->status != 408) {
+        /* Who still sends would otherwise wait, its window closed, until its system gives up: a reset tells it. */
+        const struct linger reset = {.l_onoff = 1};
+        (void)setsockopt(c->socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    }
     server_end_client(s, c);
     text_free(&body);
     text_free(&head);
