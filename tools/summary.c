@@ -177,18 +177,18 @@ void summary_settings(const diffcut_model *model, const diffcut_settings *settin
     text_print(out, "], \"median\": %u, \"refine_size\": %u}", settings->median, settings->refine_size);
 }
 
-void summary_names(const naming *naming, const named_segments *named, uint32_t label, text *out) {
+void summary_names(const naming *by, const named_segments *named, uint32_t label, text *out) {
     const diffcut_match *matches = named->matches + (size_t)label * NAMING_TOP;
     if (named->match_counts[label] == 0) { /* its embedding is all zeros: nothing can be said */
         text_print(out, ", \"class\": %u, \"name\": null", named->class_of[label]);
         return;
     }
     text_add(out, ",\n     ");
-    naming_match(naming, &matches[0], out);
+    naming_match(by, &matches[0], out);
     text_add(out, ",\n     \"top\": [");
     for (size_t i = 0; i < named->match_counts[label]; i++) {
         text_add(out, i > 0 ? ",\n       {" : "{");
-        naming_match(naming, &matches[i], out);
+        naming_match(by, &matches[i], out);
         text_add(out, "}");
     }
     text_add(out, "]");

@@ -23,9 +23,9 @@ static int hex_digit(char c) {
 /* ------------------------------------------------------------------------------------------------- forms */
 
 /* Of one name or value, in its place; false for a NUL byte, which no text here can hold. */
-static bool decode_form(char *text) {
-    char *to = text;
-    for (const char *from = text; *from != '\0'; from++) {
+static bool decode_form(char *part) {
+    char *to = part;
+    for (const char *from = part; *from != '\0'; from++) {
         const int high = *from == '%' ? hex_digit(from[1]) : -1;
         const int low = high >= 0 ? hex_digit(from[2]) : -1;
         if (low < 0) {
@@ -169,10 +169,10 @@ static char *read_text(json_reading *j) {
  * them, their end being there now. */
 static char *read_value(json_reading *j, char *after) {
     if (*j->at == '"') {
-        char *text = read_text(j);
+        char *found = read_text(j);
         skip_blanks(j);
         *after = *j->at;
-        return text;
+        return found;
     }
     char *begin = j->at;
     const size_t length = strspn(begin, "+-.0123456789abcdefghijklmnopqrstuvwxyzE");

@@ -52,7 +52,7 @@ static void add_limits(const server_limits *limits, text *out) {
 }
 
 /* Whether segments can be named, and by which built-in lists. */
-static void add_naming(const names *n, text *out) {
+static void add_naming(const namer *n, text *out) {
     text_print(out, "\"names\": %s, \"clip\": ", n != NULL ? "true" : "false");
     if (n != NULL) {
         diffcut_model_info clip;

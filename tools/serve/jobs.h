@@ -19,11 +19,11 @@
 #include "trees.h"
 
 typedef enum job_kind {
-    JOB_ANALYSE,   /* a photo to its tree */
-    JOB_SEGMENT,   /* a photo to a result */
-    JOB_RECUT,     /* kept features to another tree */
-    JOB_LABELS,    /* a stored tree to a result */
-    JOB_LEAVES,    /* its leaves on pixels */
+    JOB_ANALYSE,    /* a photo to its tree */
+    JOB_SEGMENT,    /* a photo to a result */
+    JOB_RECUT,      /* kept features to another tree */
+    JOB_LABELS,     /* a stored tree to a result */
+    JOB_LEAVES,     /* its leaves on pixels */
     JOB_SIMILARITY, /* of a patch to the others */
     JOB_NAMES       /* of a stored tree's segments */
 } job_kind;
@@ -92,7 +92,7 @@ typedef struct job_lane {
 typedef struct jobs_settings {
     diffcut_model *model;
     trees *store;
-    names *names; /* NULL: the server cannot name */
+    namer *names; /* NULL: the server cannot name */
     uint64_t max_pixels, max_tokens;
     uint32_t workers; /* of the heavy lane */
     uint32_t threads; /* of each session */

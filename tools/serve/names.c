@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-int names_open(names *n, const naming_options *options, const settings_options *settings, const console *says) {
+int names_open(namer *n, const naming_options *options, const settings_options *settings, const console *says) {
     naming_options trial = *options;
     trial.classes = "object"; /* embedding one name says all that can be wrong with a CLIP */
-    *n = (names){.options = options};
+    *n = (namer){.options = options};
     (void)pthread_mutex_init(&n->lock, NULL); /* cannot fail with default attributes on the systems this runs on */
     const int status = naming_open(&n->clip, &trial, NULL, settings, says);
     diffcut_classifier_free(n->clip.classifier);
@@ -30,7 +30,7 @@ static void drop(class_list *list) {
     free(list);
 }
 
-void names_release(names *n, class_list *list) {
+void names_release(namer *n, class_list *list) {
     if (list == NULL) {
         return;
     }
@@ -39,7 +39,7 @@ void names_release(names *n, class_list *list) {
     (void)pthread_mutex_unlock(&n->lock);
 }
 
-void names_close(names *n) {
+void names_close(namer *n) {
     while (n->first != NULL) {
         class_list *list = n->first;
         n->first = list->next;
@@ -49,7 +49,7 @@ void names_close(names *n) {
         naming_close(&n->clip);
         (void)pthread_mutex_destroy(&n->lock);
     }
-    *n = (names){0};
+    *n = (namer){0};
 }
 
 /* ------------------------------------------------------------------------------------------------- lists */
@@ -96,13 +96,13 @@ static bool parse(const params *query, diffcut_vocabulary **list, problem *out) 
     }
     size_t count = 0;
     (void)diffcut_vocabulary_names(*list, NULL, &count);
-    return count <= NAMES_MOST || problem_set(out, 422, "too_many", "classes",
-                                              "classes: %zu names with synonyms, more than the %d allowed here", count,
-                                              NAMES_MOST);
+    return count <= NAMES_MOST ||
+           problem_set(out, 422, "too_many", "classes",
+                       "classes: %zu names with synonyms, more than the %d allowed here", count, NAMES_MOST);
 }
 
 /* Under the lock: the kept list of a key, now the last used. */
-static class_list *find(names *n, const text *key) {
+static class_list *find(namer *n, const text *key) {
     for (class_list **place = &n->first; *place != NULL; place = &(*place)->next) {
         class_list *list = *place;
         if (strcmp(text_string(&list->key), text_string(key)) == 0) {
@@ -143,7 +143,7 @@ static class_list *create(const params *query, text *key, problem *out) {
     return list;
 }
 
-class_list *names_list(names *n, const params *query, problem *out) {
+class_list *names_list(namer *n, const params *query, problem *out) {
     if (!check_query(query, out)) {
         return NULL;
     }
@@ -162,7 +162,7 @@ class_list *names_list(names *n, const params *query, problem *out) {
 /* ------------------------------------------------------------------------------------------------- embeddings */
 
 /* Under the lock: among the kept ones, the least used of which goes where they are too many. */
-static void keep(names *n, class_list *list) {
+static void keep(namer *n, class_list *list) {
     class_list *same = find(n, &list->key);
     if (same != NULL) { /* of another job at the same time */
         drop(same);
@@ -184,7 +184,7 @@ static void keep(names *n, class_list *list) {
     drop(oldest);
 }
 
-diffcut_status names_prepare(names *n, class_list *list, diffcut_session *session, naming *out,
+diffcut_status names_prepare(namer *n, class_list *list, diffcut_session *session, naming *out,
                              diffcut_diagnostics *diagnostics) {
     *out = n->clip;
     out->session = session;

@@ -24,26 +24,26 @@ typedef struct class_list {
     diffcut_classifier *classifier; /* NULL until a job has made it; then it stays */
 } class_list;
 
-typedef struct names {
+typedef struct namer {
     const naming_options *options;
     naming clip; /* the model, how photos go into it, the templates */
     pthread_mutex_t lock;
     class_list *first;
     size_t count;
-} names;
+} namer;
 
 /* Opens the CLIP and sees whether it can name. Returns as naming_open. Release with names_close in any case. */
-int names_open(names *n, const naming_options *options, const settings_options *settings, const console *says);
-void names_close(names *n);
+int names_open(namer *n, const naming_options *options, const settings_options *settings, const console *says);
+void names_close(namer *n);
 
 /* The list that a request asks for, whose owner the caller becomes; NULL and a problem. */
-class_list *names_list(names *n, const params *query, problem *out);
+class_list *names_list(namer *n, const params *query, problem *out);
 /* n may be NULL where list is. */
-void names_release(names *n, class_list *list);
+void names_release(namer *n, class_list *list);
 
 /* A naming by the list with the caller's session on the CLIP: the list is embedded where that was not done before.
  * What it points to lives as long as the list. */
-diffcut_status names_prepare(names *n, class_list *list, diffcut_session *session, naming *out,
+diffcut_status names_prepare(namer *n, class_list *list, diffcut_session *session, naming *out,
                              diffcut_diagnostics *diagnostics);
 
 #endif

@@ -307,8 +307,7 @@ static bool take_body_field(void *user, const char *name, const char *value, pro
 
 /* The rest of the query, from the body. */
 static bool read_body_fields(request *r, problem *out) {
-    return (r->body.length == 0 ||
-            fields_read(r->fields, r->body.data, r->body.length, take_body_field, r, out)) &&
+    return (r->body.length == 0 || fields_read(r->fields, r->body.data, r->body.length, take_body_field, r, out)) &&
            params_end(&r->query, out);
 }
 

@@ -34,7 +34,7 @@ struct request {
     char word[128]; /* of the path's {} */
     char allow[40]; /* the methods of a path that was asked with another */
     params query;
-    bool is_form; /* multipart/form-data */
+    bool is_form;       /* multipart/form-data */
     fields_kind fields; /* of a body of fields; FIELDS_NONE: none was announced */
     text body;
     uint64_t reserved; /* of the body, in the server's sum */

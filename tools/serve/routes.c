@@ -277,7 +277,7 @@ static void run_labels(request *r) {
 
 /* The list of classes that the request names, whose owner the caller becomes; NULL after having answered. */
 static class_list *take_classes(request *r) {
-    names *n = r->server->jobs.settings.names;
+    namer *n = r->server->jobs.settings.names;
     problem p;
     if (n == NULL) {
         (void)problem_set(&p, 501, "no_clip", NULL,

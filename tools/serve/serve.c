@@ -160,7 +160,7 @@ static int failed(const serve_options *o, const char *message) {
     return EXIT_FAILED;
 }
 
-static int serve_with(const command *self, engine *e, serve_options *o, names *naming) {
+static int serve_with(const command *self, engine *e, serve_options *o, namer *n) {
     diffcut_diagnostics diagnostics = {{0}};
     server s = {.model = e->model};
     bool loopback = false;
@@ -175,7 +175,7 @@ static int serve_with(const command *self, engine *e, serve_options *o, names *n
         status = failed(o, "the system gives no random numbers");
     } else {
         const jobs_settings settings = {.model = e->model,
-                                        .names = naming,
+                                        .names = n,
                                         .max_pixels = o->max_pixels,
                                         .max_tokens = o->max_tokens,
                                         .workers = o->workers,
@@ -192,15 +192,15 @@ static int serve_with(const command *self, engine *e, serve_options *o, names *n
 }
 
 static int serve(const command *self, engine *e, serve_options *o) {
-    names naming = {0};
+    namer n = {0};
     int status = -1;
     if (o->naming.clip != NULL) {
-        status = names_open(&naming, &o->naming, &o->settings, &o->says);
+        status = names_open(&n, &o->naming, &o->settings, &o->says);
     }
     if (status < 0) {
-        status = serve_with(self, e, o, o->naming.clip != NULL ? &naming : NULL);
+        status = serve_with(self, e, o, o->naming.clip != NULL ? &n : NULL);
     }
-    names_close(&naming);
+    names_close(&n);
     return status;
 }
 
