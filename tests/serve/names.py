@@ -90,7 +90,7 @@ def refusals(s, tree):
     many = ",".join("thing %d" % i for i in range(1001))
     for body, headers, status, code, field, words in (
             ("{}", JSON, 400, "missing_field", "classes", "classes or vocabulary is needed"),
-            ('{"classes": ""}', JSON, 422, "bad_value", "classes", "empty"),
+            ('{"classes": ""}', JSON, 400, "bad_value", "classes", "empty"),
             ('{"classes": " "}', JSON, 422, "bad_value", "classes", "empty"),
             ('{"classes": "sky,,tree"}', JSON, 422, "bad_value", "classes", "empty name"),
             ('{"classes": "dog|puppy,Puppy"}', JSON, 422, "bad_value", "classes", "named twice"),

@@ -101,7 +101,7 @@ static char *put_utf8(char *to, unsigned long c) {
         return to;
     }
     const int more = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-    *to++ = (char)((0xF00 >> more & 0xFF) | c >> 6 * more);
+    *to++ = (char)((0xFF00 >> (more + 1) & 0xFF) | c >> 6 * more);
     for (int i = more - 1; i >= 0; i--) {
         *to++ = (char)(0x80 | (c >> 6 * i & 0x3F));
     }
