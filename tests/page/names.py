@@ -83,7 +83,9 @@ def typed_classes_name_the_segments_as_the_command_does(page):
     height, width = classes.shape
     u, v = 0.5, 0.5
     name = summary["classes"][classes[int(v * height), int(u * width)]]
-    equal("colour of a class on the photo", page.pixel(u, v)[:3], colors[name])
+    shown = page.pixel(u, v)[:3]
+    true(f"colour of {name} on the photo: {shown}, {colors[name]}",  # a canvas rounds what lets the photo through
+         all(abs(a - b) <= 1 for a, b in zip(shown, colors[name])))
     page.hover(page.on_photo(u, v))
     page.wait("the tip", lambda: page.shown("#tip"))
     true("tip: " + page.text("#tip-text"), page.text("#tip-text").startswith(name + " · Segment "))

@@ -146,11 +146,12 @@ def others_are_answered_meanwhile(s, tree):
     cut = s.get("/v1/trees/%s/labels?tau=0.3&width=32" % tree)
     equal((cut.status, done.is_set()), (200, False), "a cut while names are looked for")
     before = s.metric('diffcut_jobs_total{state="cancelled"}')
-    body = json.dumps({"classes": classes + "s"}).encode()
+    body = json.dumps({"classes": classes.replace("thing", "other")}).encode()
     with s.connect() as gone:
-        gone.sendall(b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-                     b"Content-Length: %d\r\n\r\n%s" % (path.encode(), len(body), body))
-        until(lambda: s.metric('diffcut_jobs_waiting{queue="compute"}') == 1 or done.is_set(), "the second job")
+        gone.sendall(b"POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\n"
+                     b"Content-Length: %d\r\n\r\n%s" % (path.encode(), s.port, len(body), body))
+        until(lambda: s.metric('diffcut_jobs_waiting{queue="compute"}') == 1 or
+              done.is_set() and s.metric("diffcut_jobs_running") == 1, "the second job")
     until(lambda: s.metric('diffcut_jobs_total{state="cancelled"}') == before + 1, "the end of a job nobody waits for")
     asking.join()
 
