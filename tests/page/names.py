@@ -159,6 +159,8 @@ def names_follow_the_slider_and_merges(page):
 
 def a_list_is_chosen_with_the_keys_and_mistakes_are_said(page):
     page.open_sample("rocket")
+    page.set_range("#tau", 0.5)
+    page.settle()
     page.type("#classes", "dog|puppy, Puppy")
     page.keys("Enter")
     page.wait("the refusal", lambda: page.shown("#names-error"))
@@ -194,6 +196,8 @@ def names_fit_a_phone_and_both_schemes(page):
         keep_picture(page, f"names-{scheme}-{width}")
         inside = page.run("return [document.documentElement.scrollWidth, innerWidth]")
         true(f"nothing beside the page: {inside}", inside[0] <= inside[1])
+        inside = page.run("return [document.documentElement.scrollHeight, innerHeight]")
+        true(f"nothing below the page: {inside}", width < 760 or inside[0] <= inside[1])
         panel = page.run("const p = document.getElementById('panel'); return [p.scrollWidth, p.clientWidth]")
         equal("nothing beside the panel", panel[0], panel[1])
         small = page.run("""return [...document.querySelectorAll('#names-block button, #names-block input:not([type=radio]), #names-block select')]
