@@ -148,7 +148,7 @@ _diffcut() {
                 ;;
             serve)
                 options="--host --port --port-file --token --allow-host --max-body --max-pixels --max-tokens --queue --memory
-                    --keep --timeout --seconds --max-connections --model $opening --threads --workers $says"
+                    --keep --timeout --seconds --max-connections $clip --model $opening --threads --workers $says"
                 ;;
             *) options='--help --version' ;;
         esac

@@ -1,5 +1,5 @@
 /*
- * cache_folder.h - where the command keeps what can be made again. Called by eval and label.
+ * cache_folder.h - where the command keeps what can be made again. Called by eval and naming.c.
  */
 #ifndef DIFFCUT_TOOLS_CACHE_FOLDER_H
 #define DIFFCUT_TOOLS_CACHE_FOLDER_H

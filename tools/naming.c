@@ -138,18 +138,24 @@ static void take_message(const naming *n, diffcut_status status, diffcut_diagnos
     }
 }
 
-static diffcut_status embed_names(naming *n, const naming_options *o, const diffcut_templates *templates,
-                                  const console *says, diffcut_diagnostics *diagnostics) {
+diffcut_status naming_embed(naming *n, const naming_options *options, diffcut_diagnostics *diagnostics) {
     text folder = {0};
     diffcut_classifier_settings settings;
     diffcut_classifier_settings_init(&settings);
-    settings.templates = templates;
-    if (!o->no_names_cache && cache_folder(o->names_cache, "names", &folder)) {
+    settings.templates = n->templates;
+    if (!options->no_names_cache && cache_folder(options->names_cache, "names", &folder)) {
         settings.cache = text_string(&folder);
     }
-    const double started = progress_clock();
     const diffcut_status status = diffcut_classifier_open(n->session, n->vocabulary, &settings, &n->classifier);
     take_message(n, status, diagnostics);
+    text_free(&folder);
+    return status;
+}
+
+static diffcut_status embed_and_tell(naming *n, const naming_options *o, const console *says,
+                                     diffcut_diagnostics *diagnostics) {
+    const double started = progress_clock();
+    const diffcut_status status = naming_embed(n, o, diagnostics);
     if (status == DIFFCUT_OK) {
         diffcut_classifier_info info;
         diffcut_classifier_get_info(n->classifier, &info);
@@ -162,32 +168,30 @@ static diffcut_status embed_names(naming *n, const naming_options *o, const diff
                         info.names, progress_clock() - started, info.cached);
         }
     }
-    text_free(&folder);
     return status;
 }
 
 int naming_open(naming *n, const naming_options *options, const char *vocabulary, const settings_options *settings,
                 const console *says) {
     diffcut_diagnostics diagnostics = {{0}};
-    diffcut_templates *templates = NULL;
     *n = (naming){0};
     diffcut_status status = read_vocabulary(n, options, vocabulary, &diagnostics);
     if (status == DIFFCUT_OK) {
-        status = read_templates(options, &templates, &diagnostics);
+        status = read_templates(options, &n->templates, &diagnostics);
     }
     if (status == DIFFCUT_OK) {
         status = open_clip(n, options, settings, &diagnostics);
     }
     if (status == DIFFCUT_OK) {
-        status = embed_names(n, options, templates, says, &diagnostics);
+        status = embed_and_tell(n, options, says, &diagnostics);
     }
-    diffcut_templates_free(templates);
     return status == DIFFCUT_OK ? -1 : engine_failed(says, NULL, diagnostics.message);
 }
 
 void naming_close(naming *n) {
     diffcut_classifier_free(n->classifier);
     diffcut_vocabulary_free(n->vocabulary);
+    diffcut_templates_free(n->templates);
     diffcut_session_close(n->session);
     diffcut_model_release(n->clip);
     *n = (naming){0};
@@ -292,6 +296,19 @@ const char **naming_names(const naming *n, size_t *count) {
     }
     *count = classes;
     return names;
+}
+
+void naming_match(const naming *n, const diffcut_match *match, text *out) {
+    size_t count = 0;
+    const char *const *names = diffcut_vocabulary_names(n->vocabulary, NULL, &count);
+    text_print(out, "\"class\": %u, \"name\": ", match->index);
+    json_string(out, diffcut_vocabulary_class_name(n->vocabulary, match->index));
+    text_add(out, ", \"synonym\": ");
+    json_string(out, match->name < count ? names[match->name] : "");
+    text_add(out, ", \"cosine\": ");
+    json_real(out, (double)match->cosine, 7);
+    text_add(out, ", \"probability\": ");
+    json_real(out, match->probability, 7);
 }
 
 void naming_describe(const naming *n, text *out) {

@@ -1,5 +1,6 @@
 /*
- * naming.h - a CLIP, a list of classes and the segments that they name: what label and eval --open-vocabulary share.
+ * naming.h - a CLIP, a list of classes and the segments that they name: what label, eval --open-vocabulary and serve
+ * share.
  */
 #ifndef DIFFCUT_TOOLS_NAMING_H
 #define DIFFCUT_TOOLS_NAMING_H
@@ -28,6 +29,7 @@ typedef struct naming {
     diffcut_model *clip;
     diffcut_session *session;
     diffcut_encoder_settings encoder;
+    diffcut_templates *templates; /* NULL: the paper's */
     diffcut_vocabulary *vocabulary;
     diffcut_classifier *classifier;
 } naming;
@@ -40,6 +42,10 @@ int naming_check_line(const command *self, const naming_options *options);
 int naming_open(naming *n, const naming_options *options, const char *vocabulary, const settings_options *settings,
                 const console *says);
 void naming_close(naming *n);
+
+/* The names' embeddings, n->classifier, from n's session, templates and vocabulary and the cache that the options
+ * name; what naming_open does last. */
+diffcut_status naming_embed(naming *n, const naming_options *options, diffcut_diagnostics *diagnostics);
 
 /* A label map's segments with their names. */
 typedef struct named_segments {
@@ -62,6 +68,9 @@ diffcut_status naming_map(naming *n, const diffcut_image *image, uint32_t width,
 
 /* The first names of all classes; (*count) of them, freed with free. NULL without memory. */
 const char **naming_names(const naming *n, size_t *count);
+
+/* "class": 2, "name": "dog", "synonym": "puppy", ... */
+void naming_match(const naming *n, const diffcut_match *match, text *out);
 
 /* "clip": {...}, "classes": [...]: what segments were named by, for a summary. */
 void naming_describe(const naming *n, text *out);

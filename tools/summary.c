@@ -177,32 +177,18 @@ void summary_settings(const diffcut_model *model, const diffcut_settings *settin
     text_print(out, "], \"median\": %u, \"refine_size\": %u}", settings->median, settings->refine_size);
 }
 
-static void add_match(const summary *s, const diffcut_match *match, text *out) {
-    size_t count = 0;
-    const char *const *names = diffcut_vocabulary_names(s->naming->vocabulary, NULL, &count);
-    text_print(out, "\"class\": %u, \"name\": ", match->index);
-    json_string(out, diffcut_vocabulary_class_name(s->naming->vocabulary, match->index));
-    text_add(out, ", \"synonym\": ");
-    json_string(out, match->name < count ? names[match->name] : "");
-    text_add(out, ", \"cosine\": ");
-    json_real(out, (double)match->cosine, 7);
-    text_add(out, ", \"probability\": ");
-    json_real(out, match->probability, 7);
-}
-
-/* The segment's class with its score, and the nearest ones. */
-static void add_segment_names(const summary *s, uint32_t label, text *out) {
-    const diffcut_match *matches = s->named->matches + (size_t)label * NAMING_TOP;
-    if (s->named->match_counts[label] == 0) { /* its embedding is all zeros: nothing can be said */
-        text_print(out, ", \"class\": %u, \"name\": null", s->named->class_of[label]);
+void summary_names(const naming *by, const named_segments *named, uint32_t label, text *out) {
+    const diffcut_match *matches = named->matches + (size_t)label * NAMING_TOP;
+    if (named->match_counts[label] == 0) { /* its embedding is all zeros: nothing can be said */
+        text_print(out, ", \"class\": %u, \"name\": null", named->class_of[label]);
         return;
     }
     text_add(out, ",\n     ");
-    add_match(s, &matches[0], out);
+    naming_match(by, &matches[0], out);
     text_add(out, ",\n     \"top\": [");
-    for (size_t i = 0; i < s->named->match_counts[label]; i++) {
+    for (size_t i = 0; i < named->match_counts[label]; i++) {
         text_add(out, i > 0 ? ",\n       {" : "{");
-        add_match(s, &matches[i], out);
+        naming_match(by, &matches[i], out);
         text_add(out, "}");
     }
     text_add(out, "]");
@@ -226,7 +212,7 @@ static void add_segment(const summary *s, const diffcut_segment_info *segment, d
     const uint32_t label = segment->label;
     summary_segment(segment, pixels, s->naming != NULL ? s->named->class_of[label] : label, out);
     if (s->naming != NULL) {
-        add_segment_names(s, label, out);
+        summary_names(s->naming, s->named, label, out);
     }
 }
 

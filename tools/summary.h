@@ -58,6 +58,9 @@ void summary_settings(const diffcut_model *model, const diffcut_settings *settin
 /* "label": 0, "area": 1234, ... of a map of so many pixels, on one line; its colour is that of label `shown`. */
 void summary_segment(const diffcut_segment_info *segment, double pixels, uint32_t shown, text *out);
 
+/* , "class": ..., ... "top": [...]: the segment's class with its score, and the nearest ones. */
+void summary_names(const naming *by, const named_segments *named, uint32_t label, text *out);
+
 /* "photo": "..." with, for a name that is no UTF-8, "photo_hex" holding its bytes. */
 void summary_photo(const char *path, text *out);
 

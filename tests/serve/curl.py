@@ -20,7 +20,7 @@ def table():
     code = text_of("tools", "serve", "routes.c")
     words = dict(re.findall(r'^#define (\w+_FIELDS) "(.*)"$', code, re.M))
     found = {}
-    for method, path, fields in re.findall(r'^    \{"([A-Z]+)", "([^"]+)", (.*?), (?:true|false)', code, re.M):
+    for method, path, fields in re.findall(r'^    \{"([A-Z]+)", "([^"]+)", (.*?), BODY_', code, re.M):
         parts = [words.get(part, part.strip('"')) for part in re.findall(r'\w+_FIELDS|"[^"]*"', fields)]
         found[method, path] = sorted(" ".join(parts).split())
     return found

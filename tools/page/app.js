@@ -32,6 +32,7 @@ async function meetServer() {
     openFailed(null);
     byId("about").textContent = `${server.model.name} · version ${server.version}`;
     controls.setIterations(server.iterations);
+    controls.offer(server);
     byId("limits").textContent = `JPEG, PNG or WebP${limitsText(server.limits)}. It goes to this server only.`;
     showSamples(server.samples ?? []);
 }

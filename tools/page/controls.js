@@ -6,6 +6,7 @@ import { Editor } from "./editor.js";
 import { ExactMaps } from "./exact.js";
 import { makeFile, save } from "./exports.js";
 import { drawHeat, drawLegend } from "./heat.js";
+import { NamesPanel } from "./names_panel.js";
 import { announce, byId, isAbort, showError } from "./page.js";
 import { SourceMap } from "./paint.js";
 import { Stage } from "./stage.js";
@@ -20,7 +21,8 @@ const isSimilarity = () => byId("stage").dataset.tool === "similarity";
 
 export class Controls {
     #editor = new Editor(() => this.#changed());
-    #view = new View(this.#editor, (segment) => this.#toggle(segment));
+    #names = new NamesPanel(this.#editor, () => this.#view.draw());
+    #view = new View(this.#editor, this.#names, (segment) => this.#toggle(segment));
     #exact = new ExactMaps();
     #stage;
     #wanted = null; // what the exact map was last asked for
@@ -53,6 +55,11 @@ export class Controls {
         byId("iterations-value").textContent = byId("iterations").value;
     }
 
+    // What the server can do beyond cutting.
+    offer(info) {
+        this.#names.offer(info);
+    }
+
     // A photo without its tree yet: on the stage while the server computes.
     preview(photo) {
         this.#stopAll();
@@ -80,6 +87,7 @@ export class Controls {
 
     begin(photo, { tree, leaves }, tau) {
         this.#exact.forget();
+        this.#names.forget();
         this.#wanted = null;
         for (const id of ["cut-error", "recut-error", "similarity-error", "download-error"]) {
             showError(id, null);
@@ -90,6 +98,7 @@ export class Controls {
 
     #stopAll() {
         this.#exact.stop();
+        this.#names.stop();
         clearTimeout(this.#recutTimer);
         for (const running of [this.#recutting, this.#asking, this.#saving]) {
             running?.abort();
@@ -105,6 +114,7 @@ export class Controls {
         byId("min-tokens").value = Math.max(1, tree.minTokens);
         this.#view.draw();
         const wanted = { tree, tau, ...refinement(), width: mapSide(tree) };
+        this.#names.follow({ ...wanted, cut: this.#editor.cut });
         if (JSON.stringify({ ...wanted, tree: tree.id }) === this.#wanted) {
             return;
         }
@@ -235,7 +245,7 @@ export class Controls {
         if (byId("work").hidden || document.body.classList.contains("computing")) {
             return;
         }
-        const typing = event.target.matches("input[type=number]");
+        const typing = event.target.matches("input[type=number], input[type=text], textarea, select");
         const key = event.key.toLowerCase();
         if ((event.ctrlKey || event.metaKey) && !event.altKey && !typing && (key === "z" || key === "y")) {
             event.preventDefault();
@@ -376,13 +386,15 @@ export class Controls {
         const state = byId("download-state");
         const { photo, cut, segments, selected } = this.#editor;
         const { tree, tau } = this.#editor.state;
+        const named = { names: this.#names.result, colorOf: this.#names.colorOf };
         const { refine, iterations } = refinement();
         const exact = { tau, refine: Number(refine), iterations: refine ? iterations : null };
         showError("download-error", null);
         state.textContent = "Making the file at full size…";
         state.hidden = false;
         try {
-            const file = await makeFile(kind, { photo, tree, cut, segments, exact, look, selected }, running.signal);
+            const file = await makeFile(kind, { photo, tree, cut, segments, exact, look, selected, ...named },
+                                        running.signal);
             save(file);
             state.textContent = `Saved ${file.name}.`;
             announce(`Saved ${file.name}`);

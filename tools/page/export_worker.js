@@ -3,7 +3,8 @@
  */
 import { composeExact } from "./edits.js";
 import { drawMarks, MARK_EDGE, MARK_LINE } from "./lines.js";
-import { paletteOf } from "./palette.js";
+import { classTotals } from "./names.js";
+import { colorsOf, paletteOf } from "./palette.js";
 import { encodePng, PNG_GREY16, PNG_PALETTE, PNG_RGB, PNG_RGBA } from "./png.js";
 import { cocoJson } from "./rle.js";
 
@@ -60,7 +61,7 @@ async function overlayPng(order, map, width, height) {
     const { segments, opacity } = order;
     const photo = await photoRows(order.photo, width, height);
     const marks = order.boundaries ? drawMarks(map, width, height, segments.hidden) : null;
-    const palette = paletteOf(segments.count);
+    const palette = colorsOf(segments.count, order.colorOf);
     const weight = Math.round(opacity * 256);
     const row = new Uint8Array(width * 3);
     return encodePng(PNG_RGB, width, height, (y) => {
@@ -104,6 +105,42 @@ async function cutoutPng(order, map, width, height) {
     });
 }
 
+// The map with each segment's class, as `diffcut label` writes it; a segment without a name has class 0.
+function classesPng(map, width, height, { names, classes }) {
+    const classOf = Uint16Array.from(names, (name) => name?.class ?? 0);
+    return labelsPng(map.map((segment) => classOf[segment]), width, height, classes.length);
+}
+
+// Areas are those of the file's size.
+function namesJson(order, map, width, height) {
+    const { names, classes, ...about } = order.names;
+    const { count, hidden, merged } = order.segments;
+    const areas = new Float64Array(count);
+    for (const segment of map) {
+        areas[segment]++;
+    }
+    const totals = new Map(classTotals(names, areas).map((total) => [total.class, total]));
+    const document = {
+        photo: order.name,
+        width,
+        height,
+        tau: order.exact.tau,
+        refined: order.exact.refine === 1,
+        ...about,
+        classes: classes.map((one) => ({ ...one, area: totals.get(one.class)?.area ?? 0,
+                                         segments: totals.get(one.class)?.segments ?? 0 })),
+        segments: [...areas.keys()].filter((segment) => areas[segment] > 0).map((segment) => ({
+            segment,
+            area: areas[segment],
+            share: areas[segment] / (width * height),
+            merged: merged[segment] === 1,
+            hidden: hidden[segment] === 1,
+            ...(names[segment] ?? { class: null, name: null }),
+        })),
+    };
+    return new Blob([JSON.stringify(document, null, 1), "\n"], { type: "application/json" });
+}
+
 async function make(order) {
     const { width, height, data } = order.labels;
     const { count, hidden } = order.segments;
@@ -113,6 +150,10 @@ async function make(order) {
         return labelsPng(map, width, height, count);
     case "overlay":
         return overlayPng(order, map, width, height);
+    case "classes":
+        return classesPng(map, width, height, order.names);
+    case "names":
+        return namesJson(order, map, width, height);
     case "coco":
         return new Blob([cocoJson(map, width, height, count, order.name, hidden)], { type: "application/json" });
     default:

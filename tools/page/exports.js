@@ -6,10 +6,18 @@ import { askMap16, query } from "./api.js";
 import { isMixed } from "./edits.js";
 import { stem } from "./photo.js";
 
-const KINDS = { labels: "labels.png", overlay: "overlay.png", coco: "coco.json", cutout: "cutout.png" };
+const KINDS = {
+    labels: "labels.png",
+    overlay: "overlay.png",
+    coco: "coco.json",
+    cutout: "cutout.png",
+    classes: "classes.png",
+    names: "names.json",
+};
 
 /*
- * kind: a key of KINDS. work: {photo, tree, cut, segments, exact: {tau, refine, iterations}, look, selected (Set)}.
+ * kind: a key of KINDS. work: {photo, tree, cut, segments, exact: {tau, refine, iterations}, look, selected (Set),
+ * names (null, or NamesPanel.result), colorOf}.
  * Resolves to {name, blob}.
  */
 export async function makeFile(kind, work, signal) {
@@ -27,6 +35,9 @@ export async function makeFile(kind, work, signal) {
         opacity: work.look.opacity,
         boundaries: work.look.boundaries,
         selected: [...work.selected],
+        exact: work.exact,
+        names: work.names,
+        colorOf: work.colorOf,
     };
     const blob = await runWorker(order, [labels.data.buffer, ...(leaves ? [leaves.buffer] : [])], signal);
     return { name: `${stem(work.photo.name)}.${KINDS[kind]}`, blob };

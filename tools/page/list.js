@@ -32,7 +32,8 @@ export class SegmentList {
         element.addEventListener("blur", () => this.#on.light(-1));
     }
 
-    // entries: [{segment, share (0 .. 1), hidden, merged, selected}], in the order of the rows, the first of `total`.
+    // entries: [{segment, share (0 .. 1), hidden, merged, selected, name (or null), color}], in the order of the rows, the
+    // first of `total`.
     show(entries, total) {
         this.#rows = entries.map((entry, index) =>
             ({ segment: entry.segment, element: this.#row(entry, index, total) }));
@@ -65,12 +66,17 @@ export class SegmentList {
         row.classList.toggle("is-hidden", entry.hidden);
         const swatch = document.createElement("span");
         swatch.className = "swatch";
-        swatch.style.backgroundColor = cssColor(entry.segment);
+        swatch.style.backgroundColor = cssColor(entry.color);
         const name = document.createElement("span");
-        name.textContent = `Segment ${entry.segment}`;
+        name.className = "name";
+        name.textContent = titleOf(entry);
         const notes = document.createElement("span");
         notes.className = "note";
-        notes.textContent = [entry.merged ? "merged" : "", entry.hidden ? "hidden" : ""].filter(Boolean).join(", ");
+        notes.textContent = [entry.name ? `Segment ${entry.segment}` : "", entry.merged ? "merged" : "",
+                             entry.hidden ? "hidden" : ""].filter(Boolean).join(", ");
+        if (entry.name) {
+            row.title = entry.name.top.map((one) => `${one.name} ${percent(one.probability)}`).join("\n");
+        }
         const share = document.createElement("span");
         share.className = "share";
         share.textContent = percent(entry.share);
@@ -121,7 +127,13 @@ export function percent(share) {
     return share > 0 && share < 0.001 ? "under 0.1 %" : `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
 }
 
+// What a segment is called: its name, where it has one.
+export function titleOf({ segment, name }) {
+    return name ? name.name : `Segment ${segment}`;
+}
+
 export function describe(entry) {
-    const words = [`Segment ${entry.segment}`, `${percent(entry.share)} of the photo`];
+    const words = [...(entry.name ? [entry.name.name] : []), `Segment ${entry.segment}`,
+                   `${percent(entry.share)} of the photo`];
     return [...words, entry.merged ? "merged" : "", entry.hidden ? "hidden" : ""].filter(Boolean).join(", ");
 }

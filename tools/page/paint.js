@@ -5,7 +5,7 @@
  * A pixel is RGBA in one 32-bit number, red in the lowest byte (as ImageData holds it on every machine that runs a
  * browser today). The alpha is the overlay's; the photo lies under the canvas.
  */
-import { paletteOf } from "./palette.js";
+import { colorsOf } from "./palette.js";
 
 const LINE = rgba(255, 255, 255, 235);
 const LINE_SHADE = rgba(10, 14, 20, 90);
@@ -57,7 +57,8 @@ export class SourceMap {
 }
 
 /*
- * look: {opacity (0 .. 1), boundaries, count and hidden (of segments), selected (Set), lit (a segment or -1)}
+ * look: {opacity (0 .. 1), boundaries, count and hidden (of segments), selected (Set), lit (a segment or -1), colorOf
+ * (of segments: whose number's colour, or null)}
  * segmentOf: the segment of each of the map's numbers. pixels: (height, width) RGBA, all of it written.
  */
 export function paint(map, segmentOf, look, pixels) {
@@ -75,7 +76,7 @@ export function paint(map, segmentOf, look, pixels) {
 }
 
 function colorTable(map, segmentOf, look) {
-    const palette = paletteOf(look.count);
+    const palette = colorsOf(look.count, look.colorOf);
     const table = new Uint32Array(map.area.length);
     for (let number = 0; number < table.length; number++) {
         const segment = segmentOf[number];

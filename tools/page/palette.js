@@ -63,8 +63,28 @@ export function paletteOf(count) {
     return known;
 }
 
-// "rgb(12 34 56)", for a swatch.
+const NO_CLASS = 128; // grey
+
+// (count, 3) bytes, or more: the colours of segments, where each may have that of another number (-1: of none).
+export function colorsOf(count, colorOf = null) {
+    if (colorOf === null) {
+        return paletteOf(count);
+    }
+    const known = paletteOf(colorOf.reduce((most, number) => Math.max(most, number + 1), 1));
+    const colors = new Uint8Array(count * 3).fill(NO_CLASS);
+    colorOf.forEach((number, segment) => {
+        if (number >= 0) {
+            colors.set(known.subarray(number * 3, number * 3 + 3), segment * 3);
+        }
+    });
+    return colors;
+}
+
+// "rgb(12 34 56)", for a swatch; grey for -1.
 export function cssColor(label) {
+    if (label < 0) {
+        return `rgb(${NO_CLASS} ${NO_CLASS} ${NO_CLASS})`;
+    }
     const colors = paletteOf(label + 1);
     return `rgb(${colors[label * 3]} ${colors[label * 3 + 1]} ${colors[label * 3 + 2]})`;
 }

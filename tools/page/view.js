@@ -2,7 +2,7 @@
  * view.js - what the editor has, onto the page: canvases, counts, list, buttons. Drawn at most once a frame.
  */
 import { announce, byId } from "./page.js";
-import { SegmentList, describe, percent } from "./list.js";
+import { SegmentList, describe, percent, titleOf } from "./list.js";
 import { paint } from "./paint.js";
 import { cssColor } from "./palette.js";
 import { segmentCounts } from "./tree.js";
@@ -14,14 +14,16 @@ export const look = { opacity: 0.5, boundaries: true, lit: -1 };
 
 export class View {
     #editor;
+    #names; // names and colorOf of the segments
     #list;
     #frame = 0;
     #listTimer = 0;
     #pixels = null; // ImageData of the segment layer
     #curveOf = null;
 
-    constructor(editor, onToggle) {
+    constructor(editor, names, onToggle) {
         this.#editor = editor;
+        this.#names = names;
         this.#list = new SegmentList(byId("segments"), { toggle: onToggle, light: (segment) => this.light(segment) });
         matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
             this.#curveOf = null;
@@ -70,7 +72,8 @@ export class View {
             layer.height = map.height;
             this.#pixels = new ImageData(map.width, map.height);
         }
-        const colors = { ...look, count: segments.count, hidden: segments.hidden, selected };
+        const { colorOf } = this.#names;
+        const colors = { ...look, count: segments.count, hidden: segments.hidden, selected, colorOf };
         paint(map, segmentOf, colors, new Uint32Array(this.#pixels.data.buffer));
         layer.getContext("2d").putImageData(this.#pixels, 0, 0);
     }
@@ -114,8 +117,8 @@ export class View {
         return this.#editor.areas.reduce((sum, area) => sum + Number(area > 0), 0);
     }
 
-    // What is said of a segment: number, share of the photo, merged, hidden.
-    entry(segment) {
+    // What is said of a segment: number, name, share of the photo, merged, hidden.
+    entry(segment, { names, colorOf } = this.#names) {
         const { areas, segments, map, selected } = this.#editor;
         return {
             segment,
@@ -123,6 +126,8 @@ export class View {
             hidden: segments.hidden[segment] === 1,
             merged: segments.merged[segment] === 1,
             selected: selected.has(segment),
+            name: names?.[segment] ?? null,
+            color: colorOf === null ? segment : colorOf[segment],
         };
     }
 
@@ -130,9 +135,11 @@ export class View {
     #drawList() {
         const { areas } = this.#editor;
         const there = [...areas.keys()].filter((segment) => areas[segment] > 0).sort((a, b) => areas[b] - areas[a]);
-        this.#list.show(there.slice(0, ROWS).map((segment) => this.entry(segment)), there.length);
+        const { names, colorOf } = this.#names;
+        this.#list.show(there.slice(0, ROWS).map((segment) => this.entry(segment, { names, colorOf })), there.length);
         byId("segments-more").hidden = there.length <= ROWS;
         byId("segments-more").textContent = `${there.length - ROWS} smaller ones are on the photo only.`;
+        this.#names.draw();
         this.#list.lit(look.lit);
     }
 
@@ -183,9 +190,9 @@ export class View {
             return;
         }
         const entry = this.entry(segment);
-        byId("tip-swatch").style.backgroundColor = cssColor(segment);
-        const hidden = entry.hidden ? " · hidden" : "";
-        byId("tip-text").textContent = `Segment ${segment} · ${percent(entry.share)}${hidden}`;
+        byId("tip-swatch").style.backgroundColor = cssColor(entry.color);
+        const called = entry.name === null ? titleOf(entry) : `${titleOf(entry)} · Segment ${segment}`;
+        byId("tip-text").textContent = `${called} · ${percent(entry.share)}${entry.hidden ? " · hidden" : ""}`;
         const box = byId("stage").getBoundingClientRect();
         const x = Math.min(at.clientX - box.left + 14, box.width - tip.offsetWidth - 6);
         const below = at.clientY - box.top + 18;

@@ -141,6 +141,9 @@ bool compute_run(job_worker *worker, job *what) {
     case JOB_SIMILARITY:
         good = render_similarity(worker, what);
         break;
+    case JOB_NAMES:
+        good = render_names(worker, what);
+        break;
     }
     if (good && what->result.body.failed) {
         good = job_no_memory(what);

@@ -47,8 +47,25 @@ static void add_limits(const server_limits *limits, text *out) {
                (unsigned long long)limits->max_tokens, limits->queue);
     text_print(out,
                ", \"seconds\": %u, \"timeout\": %u, \"memory_bytes\": %llu, \"keep_seconds\": %u, "
-               "\"max_leaves_width\": 1024}",
-               limits->seconds, limits->timeout, (unsigned long long)limits->memory, limits->keep);
+               "\"max_leaves_width\": 1024, \"max_names\": %d}",
+               limits->seconds, limits->timeout, (unsigned long long)limits->memory, limits->keep, NAMES_MOST);
+}
+
+/* Whether segments can be named, and by which built-in lists. */
+static void add_naming(const namer *n, text *out) {
+    text_print(out, "\"names\": %s, \"clip\": ", n != NULL ? "true" : "false");
+    if (n != NULL) {
+        diffcut_model_info clip;
+        diffcut_model_get_info(n->clip.clip, &clip);
+        json_string(out, clip.name);
+    } else {
+        text_add(out, "null");
+    }
+    text_add(out, ", \"vocabularies\": [");
+    for (size_t i = 0; n != NULL && diffcut_vocabulary_list(i) != NULL; i++) {
+        text_print(out, "%s\"%s\"", i > 0 ? ", " : "", diffcut_vocabulary_list(i));
+    }
+    text_add(out, "],\n ");
 }
 
 void info_json(server *s, text *out) {
@@ -59,7 +76,9 @@ void info_json(server *s, text *out) {
     add_model(s, settings, out);
     text_add(out, ",\n \"limits\": ");
     add_limits(&s->limits, out);
-    text_add(out, ",\n \"max_tau\": ");
+    text_add(out, ",\n ");
+    add_naming(s->jobs.settings.names, out);
+    text_add(out, "\"max_tau\": ");
     text_add_real(out, defaults.max_tau);
     text_print(out, ", \"iterations\": %u, \"median\": %u, \"refine_size\": %u, \"dilations\": [",
                settings->iterations, settings->median, settings->refine_size);

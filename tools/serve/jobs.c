@@ -18,7 +18,7 @@ const char *job_state_name(job_state state) {
 }
 
 static int lane_of(job_kind kind) {
-    return kind == JOB_ANALYSE || kind == JOB_SEGMENT ? JOBS_HEAVY : JOBS_LIGHT;
+    return kind == JOB_ANALYSE || kind == JOB_SEGMENT || kind == JOB_NAMES ? JOBS_HEAVY : JOBS_LIGHT;
 }
 
 bool job_failed(job *what, diffcut_status status, const char *message) {
@@ -35,6 +35,7 @@ bool job_no_memory(job *what) {
 static void free_job(job *what) {
     text_free(&what->photo);
     trees_release(what->jobs->settings.store, what->tree);
+    names_release(what->jobs->settings.names, what->classes);
     answer_free(&what->result);
     free(what);
 }
@@ -333,6 +334,9 @@ static void *work(void *user) {
             j->totals.timed_out += stop == JOB_STOP_TIME ? 1 : 0;
         }
         add_times(j, worker->session);
+        if (worker->clip != NULL) {
+            add_times(j, worker->clip);
+        }
         trees_release(j->settings.store, what->tree);
         what->tree = NULL;
         worker->running = NULL;
@@ -359,8 +363,14 @@ static bool start_worker(jobs *j, int lane, diffcut_diagnostics *diagnostics) {
                              diagnostics) != DIFFCUT_OK) {
         return false;
     }
+    if (lane == JOBS_HEAVY && j->settings.names != NULL &&
+        diffcut_session_open(j->settings.names->clip.clip, &settings, &worker->clip, diagnostics) != DIFFCUT_OK) {
+        diffcut_session_close(worker->session);
+        return false;
+    }
     if (pthread_create(&worker->thread, NULL, work, worker) != 0) {
         diffcut_session_close(worker->session);
+        diffcut_session_close(worker->clip);
         (void)snprintf(diagnostics->message, sizeof diagnostics->message, "a thread could not be started");
         return false;
     }
@@ -394,6 +404,7 @@ void jobs_close(jobs *j) {
     for (size_t i = 0; i < j->worker_count; i++) {
         (void)pthread_join(j->workers[i].thread, NULL);
         diffcut_session_close(j->workers[i].session);
+        diffcut_session_close(j->workers[i].clip);
     }
     forget(j, 0);
     for (int lane = 0; lane < JOBS_LANES; lane++) {

@@ -1,7 +1,8 @@
 /*
  * jobs.h - the work that requests ask for, in two bounded queues with threads of their own.
  *
- * The heavy lane runs the network (one thread, or --workers of them, each with its session on the one model); the
+ * The heavy lane runs the networks (one thread, or --workers of them, each with its session on the one model,
+ * and on the one CLIP that names); the
  * light lane cuts, refines and encodes from stored trees, so that a slider's answers do not wait behind a photo.
  * The loop hands jobs over and is woken when one is finished; a job is shared by the queue, the thread that runs it,
  * the list of jobs by id and the requests that wait for it. Called by the loop; jobs are run by compute.c.
@@ -13,16 +14,18 @@
 #include <stdatomic.h>
 
 #include "answer.h"
+#include "names.h"
 #include "params.h"
 #include "trees.h"
 
 typedef enum job_kind {
-    JOB_ANALYSE,   /* a photo to its tree */
-    JOB_SEGMENT,   /* a photo to a result */
-    JOB_RECUT,     /* kept features to another tree */
-    JOB_LABELS,    /* a stored tree to a result */
-    JOB_LEAVES,    /* its leaves on pixels */
-    JOB_SIMILARITY /* of a patch to the others */
+    JOB_ANALYSE,    /* a photo to its tree */
+    JOB_SEGMENT,    /* a photo to a result */
+    JOB_RECUT,      /* kept features to another tree */
+    JOB_LABELS,     /* a stored tree to a result */
+    JOB_LEAVES,     /* its leaves on pixels */
+    JOB_SIMILARITY, /* of a patch to the others */
+    JOB_NAMES       /* of a stored tree's segments */
 } job_kind;
 
 typedef enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_CANCELLED, JOB_STATE_COUNT } job_state;
@@ -54,6 +57,7 @@ typedef struct job {
     params query;
     text photo; /* the photo's file */
     stored_tree *tree;
+    class_list *classes; /* to name by */
     /* What came of it: readable once it is finished. */
     answer result;
     problem error;
@@ -73,6 +77,7 @@ typedef struct job_worker {
     pthread_t thread;
     int lane;
     diffcut_session *session;
+    diffcut_session *clip; /* of the heavy lane where the server can name, else NULL */
     job *running;
 } job_worker;
 
@@ -87,6 +92,7 @@ typedef struct job_lane {
 typedef struct jobs_settings {
     diffcut_model *model;
     trees *store;
+    namer *names; /* NULL: the server cannot name */
     uint64_t max_pixels, max_tokens;
     uint32_t workers; /* of the heavy lane */
     uint32_t threads; /* of each session */

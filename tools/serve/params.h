@@ -29,7 +29,8 @@ typedef enum params_format {
 typedef struct params {
     settings_options settings;
     char prompt[PARAMS_PROMPT_BYTES]; /* settings.values.prompt points to the query, which may be gone by then */
-    double max_tau;                   /* how far the tree is built */
+    const char *classes, *vocabulary, *background; /* point into the request, which outlives no route */
+    double max_tau;                                /* how far the tree is built */
     params_format format;
     uint32_t width; /* long side of the result; 0: the photo's */
     uint32_t x, y;  /* a pixel of the photo */

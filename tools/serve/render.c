@@ -43,21 +43,13 @@ static void add_size(job *what, uint32_t width, uint32_t height) {
 
 /* ------------------------------------------------------------------------------------------------- label maps */
 
-typedef struct result_map {
-    diffcut_image small; /* the photo at the result's size, where that is another */
-    const diffcut_image *image;
-    diffcut_labels labels;
-    uint32_t *nodes; /* of the labels */
-} result_map;
-
-static void result_map_free(result_map *map) {
+void result_map_free(result_map *map) {
     free(map->small.rgb);
     diffcut_labels_free(&map->labels);
     free(map->nodes);
 }
 
-/* The segments at tau on the pixels of the result. */
-static bool make_map(job_worker *worker, job *what, result_map *map) {
+bool result_map_make(job_worker *worker, job *what, result_map *map) {
     const stored_tree *tree = what->tree;
     const diffcut_settings settings = params_settings(&what->query);
     diffcut_diagnostics diagnostics = {{0}};
@@ -185,7 +177,7 @@ static bool encode(job_worker *worker, job *what, const result_map *map) {
 
 bool render_labels(job_worker *worker, job *what) {
     result_map map = {.image = NULL};
-    const bool good = make_map(worker, what, &map) && encode(worker, what, &map);
+    const bool good = result_map_make(worker, what, &map) && encode(worker, what, &map);
     if (good) {
         answer_header_add(&what->result, "X-Tree", "%s", what->tree->id);
     }

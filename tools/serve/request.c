@@ -301,13 +301,32 @@ static bool read_query(request *r, problem *out) {
     query_reading reading = {r, out, true};
     params_init(&r->query, r->server->model);
     (void)r->server->mhd.get_connection_values_n(r->connection, MHD_GET_ARGUMENT_KIND, read_field, &reading);
-    return reading.good && params_end(&r->query, out);
+    return reading.good && (r->route->body == BODY_FIELDS || params_end(&r->query, out));
+}
+
+static bool take_body_field(void *user, const char *name, const char *value, problem *out) {
+    request *r = user;
+    return params_take(&r->query, r->route->fields, name, value, out);
+}
+
+/* The rest of the query, from the body. */
+static bool read_body_fields(request *r, problem *out) {
+    return (r->body.length == 0 || fields_read(r->fields, r->body.data, r->body.length, take_body_field, r, out)) &&
+           params_end(&r->query, out);
+}
+
+static bool check_fields_type(request *r, problem *out) {
+    const char *type = request_header(r, "Content-Type");
+    r->fields = type != NULL ? fields_kind_of(type) : FIELDS_NONE;
+    return type == NULL || r->fields != FIELDS_NONE ||
+           problem_set(out, 415, "bad_type", "Content-Type",
+                       "the body is sent as application/json or application/x-www-form-urlencoded");
 }
 
 /* What kind of body comes, and how large it is said to be. */
 static bool check_body(request *r, problem *out) {
-    if (!r->route->photo) {
-        return true;
+    if (r->route->body != BODY_PHOTO) {
+        return r->route->body == BODY_NONE || check_fields_type(r, out);
     }
     const char *type = request_header(r, "Content-Type");
     const char *length = request_header(r, "Content-Length");
@@ -349,6 +368,24 @@ static void begin(request *r, const char *path, const char *method) {
 
 /* ------------------------------------------------------------------------------------------------- reading */
 
+/* Small enough not to be counted among the bodies on their way. */
+static void take_fields(request *r, const char *data, size_t size) {
+    problem p = {0};
+    if (r->fields == FIELDS_NONE) {
+        (void)problem_set(&p, 415, "bad_type", "Content-Type", "the body's type is not said");
+    } else if (r->body.length + size > FIELDS_MOST_BYTES) {
+        (void)problem_set(&p, 413, "too_large", NULL, "the body may have %d bytes here", FIELDS_MOST_BYTES);
+    } else {
+        text_add_bytes(&r->body, data, size);
+        if (!r->body.failed) {
+            return;
+        }
+        problem_from_status(&p, DIFFCUT_ERROR_MEMORY, "out of memory");
+    }
+    r->answered = true;
+    server_cut_off(r->server, r->client, &p);
+}
+
 static void take_body(request *r, const char *data, size_t size) {
     server *s = r->server;
     problem p;
@@ -358,12 +395,16 @@ static void take_body(request *r, const char *data, size_t size) {
         r->client->left_over += size;
         return;
     }
-    if (!r->route->photo) {
+    if (r->route->body == BODY_NONE) {
         if (r->client->bytes > MOST_IDLE_BODY) {
             (void)problem_set(&p, 413, "too_large", NULL, "no body is expected here");
             r->answered = true;
             server_cut_off(s, r->client, &p);
         }
+        return;
+    }
+    if (r->route->body == BODY_FIELDS) {
+        take_fields(r, data, size);
         return;
     }
     if (r->body.length + size > s->limits.max_body) {
@@ -387,7 +428,11 @@ static void take_body(request *r, const char *data, size_t size) {
 /* The whole request is there. */
 static void run_route(request *r) {
     problem p;
-    if (r->route->photo && r->is_form) {
+    if (r->route->body == BODY_FIELDS && !read_body_fields(r, &p)) {
+        request_problem(r, &p);
+        return;
+    }
+    if (r->is_form) {
         const char *photo = NULL;
         size_t size = 0;
         if (!multipart_photo(request_header(r, "Content-Type"), text_string(&r->body), r->body.length, &photo, &size,
@@ -398,7 +443,7 @@ static void run_route(request *r) {
         memmove(r->body.data, photo, size);
         r->body.length = size;
     }
-    if (r->route->photo && r->body.length == 0) {
+    if (r->route->body == BODY_PHOTO && r->body.length == 0) {
         (void)problem_set(&p, 400, "no_photo", "photo", "the photo is empty");
         request_problem(r, &p);
         return;

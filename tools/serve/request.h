@@ -7,16 +7,19 @@
 #ifndef DIFFCUT_TOOLS_SERVE_REQUEST_H
 #define DIFFCUT_TOOLS_SERVE_REQUEST_H
 
+#include "fields.h"
 #include "server.h"
 
 typedef struct request request;
+
+typedef enum route_body { BODY_NONE, BODY_PHOTO, BODY_FIELDS /* more of the query, or nothing */ } route_body;
 
 /* What an address does. A path has at most one {}, a word of letters, digits, '.', '_' and '-'. */
 typedef struct route {
     const char *method, *path;
     const char *fields; /* of the query */
-    bool photo;         /* its body is a photo */
-    bool open;          /* it needs no token */
+    route_body body;
+    bool open; /* it needs no token */
     void (*run)(request *r);
 } route;
 
@@ -33,7 +36,8 @@ struct request {
     char word[128]; /* of the path's {} */
     char allow[40]; /* the methods of a path that was asked with another */
     params query;
-    bool is_form; /* multipart/form-data */
+    bool is_form;       /* multipart/form-data */
+    fields_kind fields; /* of a body of fields; FIELDS_NONE: none was announced */
     text body;
     uint64_t reserved; /* of the body, in the server's sum */
     bool answered, suspended, gone;

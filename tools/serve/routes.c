@@ -248,7 +248,8 @@ static void submit_tree(request *r, job_kind kind, stored_tree *tree) {
     request_wait(r, what, false);
 }
 
-static bool check_labels(request *r, const stored_tree *tree) {
+/* The tau of a cut is one that the tree has; where none is given, the nearest to the default. */
+static bool check_cut(request *r, const stored_tree *tree) {
     double *tau = &r->query.settings.values.tau;
     problem p;
     if (!has(r, "tau") && *tau > tree->data.max_tau) {
@@ -258,7 +259,11 @@ static bool check_labels(request *r, const stored_tree *tree) {
         (void)problem_set(&p, 422, "bad_value", "tau", "tau: this tree was built to %g", tree->data.max_tau);
         return refuse(r, &p);
     }
-    return check_map_format(r, FORMAT_PNG) && check_width(r, tree);
+    return check_width(r, tree);
+}
+
+static bool check_labels(request *r, const stored_tree *tree) {
+    return check_cut(r, tree) && check_map_format(r, FORMAT_PNG);
 }
 
 static void run_labels(request *r) {
@@ -268,6 +273,44 @@ static void run_labels(request *r) {
     } else {
         trees_release(&r->server->trees, tree);
     }
+}
+
+/* The list of classes that the request names, whose owner the caller becomes; NULL after having answered. */
+static class_list *take_classes(request *r) {
+    namer *n = r->server->jobs.settings.names;
+    problem p;
+    if (n == NULL) {
+        (void)problem_set(&p, 501, "no_clip", NULL,
+                          "this server cannot name: it was started without --clip PATH, the CLIP that names");
+        request_problem(r, &p);
+        return NULL;
+    }
+    class_list *list = names_list(n, &r->query, &p);
+    if (list == NULL) {
+        request_problem(r, &p);
+    }
+    return list;
+}
+
+static void run_names(request *r) {
+    const unsigned formats = 1u << FORMAT_JSON | 1u << FORMAT_PNG | 1u << FORMAT_OVERLAY;
+    stored_tree *tree = take_tree(r);
+    if (tree == NULL) {
+        return;
+    }
+    class_list *list = check_cut(r, tree) && check_format(r, formats, FORMAT_JSON) ? take_classes(r) : NULL;
+    if (list == NULL) {
+        trees_release(&r->server->trees, tree);
+        return;
+    }
+    job *what = jobs_create(&r->server->jobs, JOB_NAMES, &r->query, NULL, tree);
+    if (what == NULL) {
+        trees_release(&r->server->trees, tree);
+        names_release(r->server->jobs.settings.names, list);
+    } else {
+        what->classes = list;
+    }
+    request_wait(r, what, false);
 }
 
 static bool check_leaves(request *r) {
@@ -333,23 +376,24 @@ static void run_recut(request *r) {
 /* ------------------------------------------------------------------------------------------------- the table */
 
 const route routes[] = {
-    {"GET", "/", NULL, false, true, run_page},
-    {"GET", "/healthz", "", false, true, run_health},
-    {"GET", "/metrics", "", false, false, run_metrics},
-    {"GET", "/v1/info", "", false, false, run_info},
-    {"GET", "/v1/openapi.json", "", false, true, run_openapi},
-    {"GET", "/v1/samples/{}", "", false, false, run_sample},
-    {"POST", "/v1/segment", ANALYSE_FIELDS " " RESULT_FIELDS, true, false, run_segment},
-    {"POST", "/v1/jobs", ANALYSE_FIELDS, true, false, run_post_job},
-    {"GET", "/v1/jobs/{}", "", false, false, run_get_job},
-    {"DELETE", "/v1/jobs/{}", "", false, false, run_delete_job},
-    {"GET", "/v1/jobs/{}/events", "", false, false, run_events},
-    {"GET", "/v1/trees/{}", "", false, false, run_get_tree},
-    {"DELETE", "/v1/trees/{}", "", false, false, run_delete_tree},
-    {"GET", "/v1/trees/{}/leaves", "width", false, false, run_leaves},
-    {"GET", "/v1/trees/{}/labels", RESULT_FIELDS, false, false, run_labels},
-    {"GET", "/v1/trees/{}/similarity", "x y width format", false, false, run_similarity},
-    {"POST", "/v1/trees/{}/recut", "alpha min_tokens max_tau", false, false, run_recut},
-    {"GET", "/{}", NULL, false, true, run_page_file},
+    {"GET", "/", NULL, BODY_NONE, true, run_page},
+    {"GET", "/healthz", "", BODY_NONE, true, run_health},
+    {"GET", "/metrics", "", BODY_NONE, false, run_metrics},
+    {"GET", "/v1/info", "", BODY_NONE, false, run_info},
+    {"GET", "/v1/openapi.json", "", BODY_NONE, true, run_openapi},
+    {"GET", "/v1/samples/{}", "", BODY_NONE, false, run_sample},
+    {"POST", "/v1/segment", ANALYSE_FIELDS " " RESULT_FIELDS, BODY_PHOTO, false, run_segment},
+    {"POST", "/v1/jobs", ANALYSE_FIELDS, BODY_PHOTO, false, run_post_job},
+    {"GET", "/v1/jobs/{}", "", BODY_NONE, false, run_get_job},
+    {"DELETE", "/v1/jobs/{}", "", BODY_NONE, false, run_delete_job},
+    {"GET", "/v1/jobs/{}/events", "", BODY_NONE, false, run_events},
+    {"GET", "/v1/trees/{}", "", BODY_NONE, false, run_get_tree},
+    {"DELETE", "/v1/trees/{}", "", BODY_NONE, false, run_delete_tree},
+    {"GET", "/v1/trees/{}/leaves", "width", BODY_NONE, false, run_leaves},
+    {"GET", "/v1/trees/{}/labels", RESULT_FIELDS, BODY_NONE, false, run_labels},
+    {"GET", "/v1/trees/{}/similarity", "x y width format", BODY_NONE, false, run_similarity},
+    {"POST", "/v1/trees/{}/names", "classes vocabulary background " RESULT_FIELDS, BODY_FIELDS, false, run_names},
+    {"POST", "/v1/trees/{}/recut", "alpha min_tokens max_tau", BODY_NONE, false, run_recut},
+    {"GET", "/{}", NULL, BODY_NONE, true, run_page_file},
 };
 const size_t route_count = sizeof routes / sizeof *routes;

@@ -11,6 +11,7 @@
 
 #include "commands.h"
 #include "engine.h"
+#include "naming.h"
 
 #ifdef DIFFCUT_HAVE_MHD
 #include "server.h"
@@ -26,6 +27,7 @@ typedef struct serve_hosts {
 typedef struct serve_options {
     settings_options settings;
     console says;
+    naming_options naming;
     const char *host, *port_file, *token;
     uint32_t port, workers, queue, timeout, seconds, keep, max_connections, max_tokens;
     uint64_t max_body, max_pixels, memory;
@@ -97,6 +99,7 @@ static const option_group groups[] = {
     {"", settings_opening_rows, AT(settings)},
     {"", settings_threads_rows, AT(settings)},
     {"", worker_rows, 0},
+    {"Naming", naming_clip_rows, AT(naming)},
     {"Messages", console_options, AT(says)},
     {NULL, NULL, 0},
 };
@@ -157,7 +160,7 @@ static int failed(const serve_options *o, const char *message) {
     return EXIT_FAILED;
 }
 
-static int serve(const command *self, engine *e, serve_options *o) {
+static int serve_with(const command *self, engine *e, serve_options *o, namer *n) {
     diffcut_diagnostics diagnostics = {{0}};
     server s = {.model = e->model, .says = &o->says};
     bool loopback = false;
@@ -172,6 +175,7 @@ static int serve(const command *self, engine *e, serve_options *o) {
         status = failed(o, "the system gives no random numbers");
     } else {
         const jobs_settings settings = {.model = e->model,
+                                        .names = n,
                                         .max_pixels = o->max_pixels,
                                         .max_tokens = o->max_tokens,
                                         .workers = o->workers,
@@ -184,6 +188,19 @@ static int serve(const command *self, engine *e, serve_options *o) {
         }
     }
     server_close(&s);
+    return status;
+}
+
+static int serve(const command *self, engine *e, serve_options *o) {
+    namer n = {0};
+    int status = -1;
+    if (o->naming.clip != NULL) {
+        status = names_open(&n, &o->naming, &o->settings, &o->says);
+    }
+    if (status < 0) {
+        status = serve_with(self, e, o, o->naming.clip != NULL ? &n : NULL);
+    }
+    names_close(&n);
     return status;
 }
 
@@ -217,6 +234,14 @@ static void set_defaults(serve_options *o) {
 static int check_line(const command *self, serve_options *o, const arguments *rest) {
     if (rest->count > 0) {
         return options_mistake(self, "'%s': photos are sent to the server, not named here", rest->items[0]);
+    }
+    const naming_options *n = &o->naming;
+    if (n->clip == NULL && (n->clip_variant != NULL || n->clip_size > 0 || n->clip_raw || n->templates != NULL ||
+                            n->names_cache != NULL || n->no_names_cache)) {
+        return options_mistake(self, "options of naming are given, but no --clip PATH: the CLIP that names");
+    }
+    if (n->names_cache != NULL && n->no_names_cache) {
+        return options_mistake(self, "--names-cache and --no-names-cache exclude each other");
     }
     if (o->token == NULL) {
         const char *inherited = getenv("DIFFCUT_TOKEN");
