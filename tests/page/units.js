@@ -168,7 +168,7 @@ const tests = {
             names.nameSegments(answer, areas, { count: 3, segmentOfLeaf }).map((name) => name?.name ?? null);
         equal("as the labels", named([0, 0, 1, 2], [1, 1, 1, 1]), ["cat", "sky", null]);
         equal("merged with a larger one", named([0, 0, 0, 2], [1, 1, 5, 1]), ["sky", null, null]);
-        equal("merged with a smaller one", named([0, 0, 0, 2], [10, 10, 5, 1]), ["cat", null, null]);
+        equal("merged with a smaller one", named([0, 0, 0, 2], [10, 10, 2, 1]), ["cat", null, null]);
         equal("leaves without a pixel", named([0, 0, 1, 2], [0, 0]), ["cat", "sky", null]);
         const [all] = names.nameSegments(answer, [1, 1, 2, 0], { count: 1, segmentOfLeaf: [0, 0, 0, 0] });
         equal("probabilities", all.top.map(({ probability }) => probability.toFixed(3)), ["0.650", "0.300"]);
