@@ -83,7 +83,9 @@ listing_result feed_next(feed *f, listing_item *item) {
         const listing_result kind = listing_next(f->list, item);
         if (kind == LISTING_END) {
             f->listed = true;
-            qsort(f->last, f->count, f->count > 0 ? sizeof *f->last : 1, by_times);
+            if (f->count > 0) {
+                qsort(f->last, f->count, sizeof *f->last, by_times);
+            }
             break;
         }
         if (!is_ours(f, item)) {
