@@ -4,7 +4,7 @@
  *
  * Each test is a function named after what it promises; it throws when that does not hold.
  */
-const [edits, historyModule, lines, names, paint, palette, png, rle, tree, heat] = await Promise.all(
+const [edits, historyModule, lines, naming, paint, palette, png, rle, tree, heat] = await Promise.all(
     ["edits", "history", "lines", "names", "paint", "palette", "png", "rle", "tree", "heat"].map((name) => import(`/${name}.js`)));
 
 function equal(what, got, expected) {
@@ -165,14 +165,14 @@ const tests = {
         const answer = { labelOfLeaf: [0, 0, 1, 2],
                          top: [[match(2, "cat", 0.6), match(0, "sky", 0.4)], [match(0, "sky", 0.9)], []] };
         const named = (segmentOfLeaf, areas) =>
-            names.nameSegments(answer, areas, { count: 3, segmentOfLeaf }).map((name) => name?.name ?? null);
+            naming.nameSegments(answer, areas, { count: 3, segmentOfLeaf }).map((name) => name?.name ?? null);
         equal("as the labels", named([0, 0, 1, 2], [1, 1, 1, 1]), ["cat", "sky", null]);
         equal("merged with a larger one", named([0, 0, 0, 2], [1, 1, 5, 1]), ["sky", null, null]);
         equal("merged with a smaller one", named([0, 0, 0, 2], [10, 10, 2, 1]), ["cat", null, null]);
         equal("leaves without a pixel", named([0, 0, 1, 2], [0, 0]), ["cat", "sky", null]);
-        const [all] = names.nameSegments(answer, [1, 1, 2, 0], { count: 1, segmentOfLeaf: [0, 0, 0, 0] });
+        const [all] = naming.nameSegments(answer, [1, 1, 2, 0], { count: 1, segmentOfLeaf: [0, 0, 0, 0] });
         equal("probabilities", all.top.map(({ probability }) => probability.toFixed(3)), ["0.650", "0.300"]);
-        const totals = names.classTotals([{ class: 2, name: "cat" }, { class: 0, name: "sky" },
+        const totals = naming.classTotals([{ class: 2, name: "cat" }, { class: 0, name: "sky" },
                                           { class: 2, name: "cat" }, null], [3, 5, 4, 9]);
         equal("sums", totals.map(({ name, area, segments }) => [name, area, segments]).flat(),
               ["cat", 7, 2, "sky", 5, 1]);
