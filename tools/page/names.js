@@ -55,7 +55,8 @@ function readAnswer(json, wanted) {
             ({ class: index, name, synonym, probability })) ?? [];
     }
     const { clip, classes, background, void: unnamed, warnings } = json;
-    return { tree: wanted.tree, labelOfLeaf: wanted.cut.labelOfLeaf, top, clip, classes, background, unnamed, warnings };
+    const { tree, cut: { labelOfLeaf } } = wanted;
+    return { tree, labelOfLeaf, top, clip, classes, background, unnamed, warnings };
 }
 
 export class Names {
