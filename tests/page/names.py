@@ -166,6 +166,7 @@ def a_list_is_chosen_with_the_keys_and_mistakes_are_said(page):
     page.wait("the refusal", lambda: page.shown("#names-error"))
     true(page.text("#names-error"), "named twice" in page.text("#names-error"))
     equal("told to a screen reader", page.run("return document.getElementById('classes').ariaInvalid"), "true")
+    true("the browser tells of the refusal alone", [" 422 " in one for one in page.complaints()] == [True])
     equal("nothing typed is taken for a shortcut", page.text("#selected-count"), "")
     page.run("document.getElementById('vocabulary').focus()")
     page.run("""const list = document.getElementById('vocabulary');

@@ -4,8 +4,8 @@
  *
  * Each test is a function named after what it promises; it throws when that does not hold.
  */
-const names = ["edits", "history", "lines", "paint", "palette", "png", "rle", "tree", "heat"];
-const [edits, historyModule, lines, paint, palette, png, rle, tree, heat] =
+const names = ["edits", "history", "lines", "names", "paint", "palette", "png", "rle", "tree", "heat"];
+const [edits, historyModule, lines, naming, paint, palette, png, rle, tree, heat] =
     await Promise.all(names.map((name) => import(`/${name}.js`)));
 
 function equal(what, got, expected) {
@@ -163,6 +163,23 @@ const tests = {
         const map = Uint16Array.of(0, 0, 0, 1, 1, 1, 2, 2, 2);
         equal("lines", lines.drawMarks(map, 9, 1, [0, 0, 0]), [0, 1, 2, 1, 1, 2, 1, 0, 0]);
         equal("hidden", lines.drawMarks(map, 9, 1, [0, 1, 1]), [0, 1, 2, 1, 0, 0, 0, 0, 0]);
+    },
+    a_segment_has_the_classes_of_its_leaves_each_with_its_area() {
+        const match = (index, name, probability) => ({ class: index, name, synonym: name, probability });
+        const answer = { labelOfLeaf: [0, 0, 1, 2],
+                         top: [[match(2, "cat", 0.6), match(0, "sky", 0.4)], [match(0, "sky", 0.9)], []] };
+        const named = (segmentOfLeaf, areas) =>
+            naming.nameSegments(answer, areas, { count: 3, segmentOfLeaf }).map((name) => name?.name ?? null);
+        equal("as the labels", named([0, 0, 1, 2], [1, 1, 1, 1]), ["cat", "sky", null]);
+        equal("merged with a larger one", named([0, 0, 0, 2], [1, 1, 5, 1]), ["sky", null, null]);
+        equal("merged with a smaller one", named([0, 0, 0, 2], [10, 10, 2, 1]), ["cat", null, null]);
+        equal("leaves without a pixel", named([0, 0, 1, 2], [0, 0]), ["cat", "sky", null]);
+        const [all] = naming.nameSegments(answer, [1, 1, 2, 0], { count: 1, segmentOfLeaf: [0, 0, 0, 0] });
+        equal("probabilities", all.top.map(({ probability }) => probability.toFixed(3)), ["0.650", "0.300"]);
+        const totals = naming.classTotals([{ class: 2, name: "cat" }, { class: 0, name: "sky" },
+                                          { class: 2, name: "cat" }, null], [3, 5, 4, 9]);
+        equal("sums", totals.map(({ name, area, segments }) => [name, area, segments]).flat(),
+              ["cat", 7, 2, "sky", 5, 1]);
     },
     checksums_are_those_of_the_png_specification() {
         equal("of IEND", [png.crc32(new TextEncoder().encode("IEND"))], [0xae426082]);

@@ -6,10 +6,10 @@
  * segment is named by its leaves: each counts with its area, and has the classes of the label that it was in.
  */
 import { askJson } from "./api.js";
+import { Latest } from "./latest.js";
 
 const REST_MS = 400; // that the partition must rest: naming takes the server longer than cutting
-const KEPT = 12; // answers, so that undo names at once
-export const TOP = 5;
+const TOP = 5;
 
 /*
  * answer: {labelOfLeaf (of the cut that was named), top: (labels) [{class, name, synonym, probability}], best first}.
@@ -55,27 +55,21 @@ function readAnswer(json, wanted) {
             ({ class: index, name, synonym, probability })) ?? [];
     }
     const { clip, classes, background, void: unnamed, warnings } = json;
-    return { tree: wanted.tree, labelOfLeaf: wanted.cut.labelOfLeaf, top, clip, classes, background, unnamed, warnings };
+    const { tree, cut: { labelOfLeaf } } = wanted;
+    return { tree, labelOfLeaf, top, clip, classes, background, unnamed, warnings };
 }
 
 export class Names {
     #list = null; // {classes} or {vocabulary}, {background}: what is asked with; null: nothing is
     #key = null; // of what was last wanted
-    #timer = 0;
-    #running = null;
-    #kept = new Map(); // answers by key, the latest last
+    #latest = new Latest();
 
     answer = null; // the last one; may be of another cut of the same tree
     isCurrent = false; // whether it is of what was last wanted
 
-    get list() {
-        return this.#list;
-    }
-
     setList(list) {
-        this.#list = list;
-        this.#key = null;
         this.stop();
+        this.#list = list;
         this.isCurrent = false;
         if (list === null) {
             this.answer = null;
@@ -85,70 +79,47 @@ export class Names {
     // wanted: {tree, cut, tau, refine, iterations, width}; at once where `now`. Calls begun() where the server is to be
     // asked, then done() or failed(error), unless another is wanted before.
     want(wanted, now, { begun, done, failed }) {
-        if (this.#list === null) {
-            return;
-        }
         const { tree, tau, refine, iterations, width } = wanted;
         const fields = { ...this.#list, tau, refine, width, ...(refine ? { iterations } : {}) };
         const key = JSON.stringify([tree.id, fields]);
-        if (key === this.#key) {
+        if (this.#list === null || key === this.#key) {
             return;
         }
-        this.stop();
         this.#key = key;
+        this.isCurrent = false;
         if (this.answer !== null && this.answer.tree !== tree) {
             this.answer = null;
         }
-        if (this.#kept.has(key)) {
-            this.answer = this.#kept.get(key);
+        if (!this.#latest.has(key)) {
+            begun();
+        }
+        this.#latest.want(key, now ? 0 : REST_MS, (signal) => this.#ask(wanted, fields, signal), (answer) => {
+            this.answer = answer;
             this.isCurrent = true;
             done();
-            return;
-        }
-        this.isCurrent = false;
-        begun();
-        this.#timer = setTimeout(() => this.#ask(key, wanted, fields, done, failed), now ? 0 : REST_MS);
+        }, failed);
     }
 
-    async #ask(key, wanted, fields, done, failed) {
-        const running = new AbortController();
-        this.#running = running;
-        try {
-            const json = await askJson(`v1/trees/${wanted.tree.id}/names`, {
-                method: "POST",
-                body: JSON.stringify(fields),
-                signal: running.signal,
-                headers: { "Content-Type": "application/json" },
-            });
-            const answer = readAnswer(json, wanted);
-            this.#kept.set(key, answer);
-            if (this.#kept.size > KEPT) {
-                this.#kept.delete(this.#kept.keys().next().value);
-            }
-            if (!running.signal.aborted) {
-                this.answer = answer;
-                this.isCurrent = true;
-                done();
-            }
-        } catch (error) {
-            if (!running.signal.aborted) {
-                failed(error);
-            }
-        }
+    async #ask(wanted, fields, signal) {
+        const json = await askJson(`v1/trees/${wanted.tree.id}/names`, {
+            method: "POST",
+            body: JSON.stringify(fields),
+            signal,
+            headers: { "Content-Type": "application/json" },
+        });
+        return readAnswer(json, wanted);
     }
 
     // What is wanted next is asked for anew.
     stop() {
-        clearTimeout(this.#timer);
-        this.#running?.abort();
-        this.#running = null;
+        this.#latest.stop();
         this.#key = null;
     }
 
     // For another photo; the list stays.
     forget() {
         this.stop();
-        this.#kept.clear();
+        this.#latest.forget();
         this.answer = null;
         this.isCurrent = false;
     }

@@ -117,7 +117,7 @@ export class NamesPanel {
             const count = `${total.segments} ${total.segments === 1 ? "segment" : "segments"}`;
             row.append(swatch, part("name", total.name), part("note", count),
                        part("share", percent(total.area / (map.width * map.height))));
-            row.dataset.class = total.class;
+            row.title = total.name;
             return row;
         });
         byId("classes-found").replaceChildren(...rows);

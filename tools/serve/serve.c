@@ -236,8 +236,8 @@ static int check_line(const command *self, serve_options *o, const arguments *re
         return options_mistake(self, "'%s': photos are sent to the server, not named here", rest->items[0]);
     }
     const naming_options *n = &o->naming;
-    if (n->clip == NULL && (n->clip_variant != NULL || n->clip_size > 0 || n->clip_raw || n->templates != NULL ||
-                            n->names_cache != NULL || n->no_names_cache)) {
+    if (n->clip == NULL && (n->clip_variant != NULL || n->clip_tokenizer != NULL || n->clip_size > 0 || n->clip_raw ||
+                            n->templates != NULL || n->names_cache != NULL || n->no_names_cache)) {
         return options_mistake(self, "options of naming are given, but no --clip PATH: the CLIP that names");
     }
     if (n->names_cache != NULL && n->no_names_cache) {
