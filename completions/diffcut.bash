@@ -112,7 +112,7 @@ _diffcut() {
                     --model $opening --threads --batch $says"
                 ;;
             label)
-                options="--classes --classes-file --vocabulary --background $clip --files-from --null --output --outputs
+                options="--classes --classes-file --vocabulary --background $clip --files-from --null --in-shards --output --outputs
                     --coco --npy --features-npy --opacity --no-boundaries --full-names --force --dump --json $input
                     $features $cut --refine --no-refine $refinement --model $opening --threads --batch $says"
                 ;;
