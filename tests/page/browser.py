@@ -112,16 +112,15 @@ class Browser:
         return self._do("POST", "/element", {"using": "css selector", "value": selector})[ELEMENT]
 
     def click(self, selector):
-        """A click that the element has seen: on a busy machine, one in a hundred of the driver's never comes to be."""
-        for _ in range(3):
-            self.run("""window.clickSeen = false;
-                document.querySelector(arguments[0]).addEventListener('click', () => (window.clickSeen = true),
-                                                                      {capture: true, once: true});""", selector)
-            self._do("POST", f"/element/{self.find(selector)}/click", {})
-            for _ in range(100):
-                if self.run("return window.clickSeen"):
-                    return
-                time.sleep(0.03)
+        """A click, and the wait until the element has seen it: the driver answers before that on a busy machine."""
+        self.run("""window.clickSeen = false;
+            document.querySelector(arguments[0]).addEventListener('click', () => (window.clickSeen = true),
+                                                                  {capture: true, once: true});""", selector)
+        self._do("POST", f"/element/{self.find(selector)}/click", {})
+        for _ in range(500):
+            if self.run("return window.clickSeen"):
+                return
+            time.sleep(0.03)
         raise BrowserError(f"{selector} was never clicked")
 
     def type(self, selector, text):
