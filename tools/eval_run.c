@@ -200,8 +200,11 @@ static int name_naming(const eval_run *run, text *out) {
     return -1;
 }
 
-/* Copies what the header owns; false without memory. */
+/* Copies what the header owns; false without memory. A run for the features alone has no plan. */
 static bool copy_plan(const eval_run *run, eval_header *h) {
+    if (run->plan.count == 0) {
+        return true;
+    }
     h->plan.choices = calloc(run->plan.count, sizeof *h->plan.choices);
     if (h->plan.choices == NULL) {
         return false;
