@@ -37,15 +37,15 @@ typedef struct flow {
 
 /* ------------------------------------------------------------------------------------------------- reading */
 
-/* The next photo, read; NULL at the end. */
-static photo_piece *read_next(flow *f) {
+/* The next photo, read, by the reader's thread (ahead) or the session's; NULL at the end. */
+static photo_piece *read_next(flow *f, bool ahead) {
     source_item item = {0};
     const listing_result kind = source_next(f->photos, &item);
     if (kind == LISTING_END || interrupt_requested()) {
         free(item.bytes);
         return NULL;
     }
-    if (f->reads_ahead && (item.item.alone || f->alone) && !budget_drain(&f->run->budget)) {
+    if (ahead && (item.item.alone || f->alone) && !budget_drain(&f->run->budget)) {
         free(item.bytes);
         return NULL;
     }
@@ -59,7 +59,7 @@ static void *read_ahead(void *user) {
     flow *f = user;
     segment_run *run = f->run;
     while (budget_wait(&run->budget)) {
-        photo_piece *piece = read_next(f);
+        photo_piece *piece = read_next(f, true);
         if (piece == NULL) {
             break;
         }
@@ -80,7 +80,7 @@ static photo_piece *take_photo(flow *f) {
     if (piece != NULL) {
         return piece;
     }
-    return f->reads_ahead ? queue_pop(&f->read) : read_next(f);
+    return f->reads_ahead ? queue_pop(&f->read) : read_next(f, false);
 }
 
 /* The next photos to compute together, or one that is not to be computed; 0 at the end. They hold less than half the
