@@ -48,6 +48,14 @@ static void dump_labels(const work *w, const char *name, const diffcut_labels *l
     }
 }
 
+/* session_end after what makes a label map, which is dumped under the name where it was made. */
+static diffcut_status end_with_labels(work *w, diffcut_status status, const char *name, const diffcut_labels *made) {
+    if (status == DIFFCUT_OK) {
+        dump_labels(w, name, made);
+    }
+    return session_end(w, status);
+}
+
 diffcut_status diffcut_tree_cut(diffcut_session *session, diffcut_tree *tree, double tau, diffcut_labels *out) {
     if (session == NULL) {
         return DIFFCUT_ERROR_ARGUMENT;
@@ -63,12 +71,9 @@ diffcut_status diffcut_tree_cut(diffcut_session *session, diffcut_tree *tree, do
     if (status == DIFFCUT_OK) {
         status = tree_cut(&w, tree, tau, out);
     }
-    if (status == DIFFCUT_OK) {
-        char name[48];
-        (void)snprintf(name, sizeof name, "tokens_tau_%g", tau);
-        dump_labels(&w, name, out);
-    }
-    return session_end(&w, status);
+    char name[48];
+    (void)snprintf(name, sizeof name, "tokens_tau_%g", tau);
+    return end_with_labels(&w, status, name, out);
 }
 
 /* ------------------------------------------------------------------------------------------------- label maps */
@@ -90,10 +95,7 @@ diffcut_status diffcut_labels_assign(diffcut_session *session, const diffcut_fea
     if (status == DIFFCUT_OK) {
         status = concepts_assign(&w, features, tokens, width, height, out);
     }
-    if (status == DIFFCUT_OK) {
-        dump_labels(&w, "assigned", out);
-    }
-    return session_end(&w, status);
+    return end_with_labels(&w, status, "assigned", out);
 }
 
 diffcut_status diffcut_labels_refine(diffcut_session *session, const diffcut_image *image,
@@ -113,10 +115,7 @@ diffcut_status diffcut_labels_refine(diffcut_session *session, const diffcut_ima
     if (status == DIFFCUT_OK) {
         status = pamr_refine(&w, image, labels, settings, out);
     }
-    if (status == DIFFCUT_OK) {
-        dump_labels(&w, "refined", out);
-    }
-    return session_end(&w, status);
+    return end_with_labels(&w, status, "refined", out);
 }
 
 diffcut_status diffcut_eval_refine(diffcut_session *session, const diffcut_eval_photo *photo,

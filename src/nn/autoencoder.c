@@ -140,19 +140,12 @@ diffcut_status autoencoder_open(backend *target, const checkpoint *source, autoe
     return DIFFCUT_OK;
 }
 
-static void drop_weights(const autoencoder *self, autoencoder_step *step) {
-    for (size_t slot = 0; slot < AUTOENCODER_SLOTS; slot++) {
-        self->backend->ops->weight_destroy(step->weights[slot]);
-        step->weights[slot] = NULL;
-    }
-}
-
 void autoencoder_close(autoencoder *self) {
     if (self == NULL) {
         return;
     }
     for (size_t i = 0; i < self->prepared; i++) {
-        drop_weights(self, &self->plan.steps[i]);
+        weights_destroy(self->backend, self->plan.steps[i].weights, AUTOENCODER_SLOTS);
     }
     autoencoder_plan_free(&self->plan);
     mem_free(self);
@@ -163,33 +156,25 @@ diffcut_status autoencoder_visit(const autoencoder *self, weight_visit_fn visit,
         weight_need needs[AUTOENCODER_SLOTS];
         const autoencoder_step *step = &self->plan.steps[i];
         autoencoder_step_needs(step, needs);
-        for (size_t slot = 0; slot < AUTOENCODER_SLOTS; slot++) {
-            diffcut_status status = needs[slot].form == WEIGHT_FORM_ABSENT
-                                        ? DIFFCUT_OK
-                                        : visit(user, AUTOENCODER_COMPONENT, step->name, &needs[slot]);
-            if (status != DIFFCUT_OK) {
-                return status;
-            }
+        diffcut_status status =
+            weights_visit(AUTOENCODER_COMPONENT, step->name, needs, AUTOENCODER_SLOTS, visit, user);
+        if (status != DIFFCUT_OK) {
+            return status;
         }
     }
     return DIFFCUT_OK;
 }
 
+/* A step is there as a whole or not at all. */
 static diffcut_status prepare_step(const autoencoder *self, autoencoder_step *step, diffcut_diagnostics *diag) {
     weight_need needs[AUTOENCODER_SLOTS];
     autoencoder_step_needs(step, needs);
-    for (size_t slot = 0; slot < AUTOENCODER_SLOTS; slot++) {
-        if (needs[slot].form == WEIGHT_FORM_ABSENT) {
-            continue;
-        }
-        diffcut_status status = weight_load(self->source, AUTOENCODER_COMPONENT, step->name, &needs[slot],
-                                            self->backend, &step->weights[slot], diag);
-        if (status != DIFFCUT_OK) {
-            drop_weights(self, step);
-            return status;
-        }
+    diffcut_status status = weights_load(self->source, AUTOENCODER_COMPONENT, step->name, needs, AUTOENCODER_SLOTS,
+                                         self->backend, step->weights, diag);
+    if (status != DIFFCUT_OK) {
+        weights_destroy(self->backend, step->weights, AUTOENCODER_SLOTS);
     }
-    return DIFFCUT_OK;
+    return status;
 }
 
 diffcut_status autoencoder_prepare(autoencoder *self, diffcut_diagnostics *diag) {

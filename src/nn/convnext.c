@@ -154,19 +154,15 @@ static void entry_needs(const convnext *self, uint32_t stage, weight_need needs[
 diffcut_status convnext_visit(const convnext *self, weight_visit_fn visit, void *user) {
     diffcut_status status = DIFFCUT_OK;
     char prefix[CONVNEXT_NAME_SIZE];
-    for (uint32_t s = 0; s < self->shape.stages; s++) {
+    for (uint32_t s = 0; s < self->shape.stages && status == DIFFCUT_OK; s++) {
         weight_need entry[CONVNEXT_ENTRY_SLOTS];
         weight_need needs[CONVNEXT_BLOCK_SLOTS];
         entry_needs(self, s, entry, prefix);
         block_needs(self, s, needs);
-        for (size_t i = 0; i < CONVNEXT_ENTRY_SLOTS && status == DIFFCUT_OK; i++) {
-            status = visit(user, COMPONENT, prefix, &entry[i]);
-        }
-        for (uint32_t b = 0; b < self->shape.depths[s]; b++) {
+        status = weights_visit(COMPONENT, prefix, entry, CONVNEXT_ENTRY_SLOTS, visit, user);
+        for (uint32_t b = 0; b < self->shape.depths[s] && status == DIFFCUT_OK; b++) {
             block_prefix(s, b, prefix);
-            for (size_t i = 0; i < CONVNEXT_BLOCK_SLOTS && status == DIFFCUT_OK; i++) {
-                status = visit(user, COMPONENT, prefix, &needs[i]);
-            }
+            status = weights_visit(COMPONENT, prefix, needs, CONVNEXT_BLOCK_SLOTS, visit, user);
         }
     }
     return status;
@@ -197,21 +193,15 @@ diffcut_status convnext_open(backend *target, const checkpoint *source, float ep
     return DIFFCUT_OK;
 }
 
-static void drop(const convnext *self, backend_weight **weights, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        self->backend->ops->weight_destroy(weights[i]);
-    }
-}
-
 void convnext_close(convnext *self) {
     if (self == NULL) {
         return;
     }
     for (uint32_t s = 0; s < self->shape.stages; s++) {
         convnext_stage *stage = &self->stages[s];
-        drop(self, stage->entry, CONVNEXT_ENTRY_SLOTS);
+        weights_destroy(self->backend, stage->entry, CONVNEXT_ENTRY_SLOTS);
         for (uint32_t b = 0; stage->blocks != NULL && b < self->shape.depths[s]; b++) {
-            drop(self, stage->blocks[b].weights, CONVNEXT_BLOCK_SLOTS);
+            weights_destroy(self->backend, stage->blocks[b].weights, CONVNEXT_BLOCK_SLOTS);
         }
         mem_free(stage->blocks);
     }
@@ -222,18 +212,6 @@ void convnext_set_precision(convnext *self, dtype precision) {
     self->precision = precision;
 }
 
-/* Loads what is not there yet: a call that failed half-way is gone on with by the next. */
-static diffcut_status load(const convnext *self, const char *prefix, const weight_need *needs, size_t count,
-                           backend_weight **weights, diffcut_diagnostics *diag) {
-    diffcut_status status = DIFFCUT_OK;
-    for (size_t i = 0; i < count && status == DIFFCUT_OK; i++) {
-        if (weights[i] == NULL) {
-            status = weight_load(self->source, COMPONENT, prefix, &needs[i], self->backend, &weights[i], diag);
-        }
-    }
-    return status;
-}
-
 diffcut_status convnext_prepare(convnext *self, diffcut_diagnostics *diag) {
     diffcut_status status = DIFFCUT_OK;
     char prefix[CONVNEXT_NAME_SIZE];
@@ -242,10 +220,12 @@ diffcut_status convnext_prepare(convnext *self, diffcut_diagnostics *diag) {
         weight_need needs[CONVNEXT_BLOCK_SLOTS];
         entry_needs(self, s, entry, prefix);
         block_needs(self, s, needs);
-        status = load(self, prefix, entry, CONVNEXT_ENTRY_SLOTS, self->stages[s].entry, diag);
+        status = weights_load(self->source, COMPONENT, prefix, entry, CONVNEXT_ENTRY_SLOTS, self->backend,
+                              self->stages[s].entry, diag);
         for (uint32_t b = 0; b < self->shape.depths[s] && status == DIFFCUT_OK; b++) {
             block_prefix(s, b, prefix);
-            status = load(self, prefix, needs, CONVNEXT_BLOCK_SLOTS, self->stages[s].blocks[b].weights, diag);
+            status = weights_load(self->source, COMPONENT, prefix, needs, CONVNEXT_BLOCK_SLOTS, self->backend,
+                                  self->stages[s].blocks[b].weights, diag);
         }
     }
     self->prepared = status == DIFFCUT_OK;

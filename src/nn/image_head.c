@@ -56,33 +56,18 @@ diffcut_status image_head_timm(backend *target, const checkpoint *source, uint32
 }
 
 void image_head_close(image_head *self) {
-    for (size_t i = 0; i < IMAGE_HEAD_SLOTS; i++) {
-        if (self->weights[i] != NULL) {
-            self->backend->ops->weight_destroy(self->weights[i]);
-        }
+    if (self->backend != NULL) {
+        weights_destroy(self->backend, self->weights, IMAGE_HEAD_SLOTS);
     }
 }
 
 diffcut_status image_head_visit(const image_head *self, weight_visit_fn visit, void *user) {
-    diffcut_status status = DIFFCUT_OK;
-    for (size_t i = 0; i < IMAGE_HEAD_SLOTS && status == DIFFCUT_OK; i++) {
-        if (self->needs[i].form != WEIGHT_FORM_ABSENT) {
-            status = visit(user, COMPONENT, "", &self->needs[i]);
-        }
-    }
-    return status;
+    return weights_visit(COMPONENT, "", self->needs, IMAGE_HEAD_SLOTS, visit, user);
 }
 
 diffcut_status image_head_prepare(image_head *self, diffcut_diagnostics *diag) {
-    diffcut_status status = DIFFCUT_OK;
-    for (size_t i = 0; i < IMAGE_HEAD_SLOTS && !self->prepared && status == DIFFCUT_OK; i++) {
-        if (self->needs[i].form != WEIGHT_FORM_ABSENT && self->weights[i] == NULL) {
-            status =
-                weight_load(self->source, COMPONENT, "", &self->needs[i], self->backend, &self->weights[i], diag);
-        }
-    }
-    self->prepared = status == DIFFCUT_OK;
-    return status;
+    return weights_load(self->source, COMPONENT, "", self->needs, IMAGE_HEAD_SLOTS, self->backend, self->weights,
+                        diag);
 }
 
 static tensor vectors_in(backend_buffer *buffer, uint32_t count, uint32_t c) {

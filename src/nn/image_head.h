@@ -17,7 +17,6 @@ typedef struct image_head {
     weight_need needs[IMAGE_HEAD_SLOTS]; /* the second product may be absent; gelu stands before it */
     float eps;
     uint32_t channels, embedding;
-    bool prepared; /* read and written under the owner's lock */
     backend_weight *weights[IMAGE_HEAD_SLOTS];
 } image_head;
 

@@ -24,19 +24,12 @@ diffcut_status unet_open(backend *target, const checkpoint *source, const unet_c
     return DIFFCUT_OK;
 }
 
-static void drop_weights(const unet *self, unet_step *step) {
-    for (size_t slot = 0; slot < UNET_SLOTS; slot++) {
-        self->backend->ops->weight_destroy(step->weights[slot]);
-        step->weights[slot] = NULL;
-    }
-}
-
 void unet_close(unet *self) {
     if (self == NULL) {
         return;
     }
     for (size_t i = 0; i < self->prepared; i++) {
-        drop_weights(self, &self->plan.steps[i]);
+        weights_destroy(self->backend, self->plan.steps[i].weights, UNET_SLOTS);
     }
     unet_plan_free(&self->plan);
     mem_free(self);
@@ -55,34 +48,27 @@ diffcut_status unet_visit(const unet *self, size_t steps, weight_visit_fn visit,
         weight_need needs[UNET_SLOTS];
         const unet_step *step = &self->plan.steps[i];
         unet_step_needs(&self->plan, step, needs);
-        for (size_t slot = 0; slot < UNET_SLOTS; slot++) {
-            diffcut_status status = needs[slot].form == WEIGHT_FORM_ABSENT
-                                        ? DIFFCUT_OK
-                                        : visit(user, COMPONENT, step->name, &needs[slot]);
-            if (status != DIFFCUT_OK) {
-                return status;
-            }
+        diffcut_status status = weights_visit(COMPONENT, step->name, needs, UNET_SLOTS, visit, user);
+        if (status != DIFFCUT_OK) {
+            return status;
         }
     }
     return DIFFCUT_OK;
 }
 
+/* A step is there as a whole or not at all. */
 static diffcut_status prepare_step(const unet *self, unet_step *step, diffcut_diagnostics *diag) {
     weight_need needs[UNET_SLOTS];
     unet_step_needs(&self->plan, step, needs);
     for (size_t slot = 0; slot < UNET_SLOTS; slot++) {
-        if (needs[slot].form == WEIGHT_FORM_ABSENT) {
-            continue;
-        }
         needs[slot].precision = self->precision;
-        diffcut_status status =
-            weight_load(self->source, COMPONENT, step->name, &needs[slot], self->backend, &step->weights[slot], diag);
-        if (status != DIFFCUT_OK) {
-            drop_weights(self, step);
-            return status;
-        }
     }
-    return DIFFCUT_OK;
+    diffcut_status status =
+        weights_load(self->source, COMPONENT, step->name, needs, UNET_SLOTS, self->backend, step->weights, diag);
+    if (status != DIFFCUT_OK) {
+        weights_destroy(self->backend, step->weights, UNET_SLOTS);
+    }
+    return status;
 }
 
 diffcut_status unet_prepare(unet *self, size_t steps, diffcut_diagnostics *diag) {

@@ -145,17 +145,6 @@ static void table_needs(const vit *self, weight_need needs[VIT_TABLES]) {
     needs[VIT_POSITIONS] = table(n.positions, grid * grid + has_class, config->width);
 }
 
-static diffcut_status visit_all(const weight_need *needs, size_t count, const char *prefix, weight_visit_fn visit,
-                                void *user) {
-    diffcut_status status = DIFFCUT_OK;
-    for (size_t i = 0; i < count && status == DIFFCUT_OK; i++) {
-        if (needs[i].form != WEIGHT_FORM_ABSENT) {
-            status = visit(user, COMPONENT, prefix, &needs[i]);
-        }
-    }
-    return status;
-}
-
 static void layer_prefix(const vit *self, size_t layer, char out[NAME_SIZE]) {
     (void)snprintf(out, NAME_SIZE, "%s%zu.", names_of(&self->config).layers, layer);
 }
@@ -167,14 +156,14 @@ diffcut_status vit_visit(const vit *self, weight_visit_fn visit, void *user) {
     table_needs(self, tables);
     single_needs(self, singles);
     layer_needs(self, needs);
-    diffcut_status status = visit_all(tables, VIT_TABLES, "", visit, user);
+    diffcut_status status = weights_visit(COMPONENT, "", tables, VIT_TABLES, visit, user);
     if (status == DIFFCUT_OK) {
-        status = visit_all(singles, VIT_SINGLE_SLOTS, "", visit, user);
+        status = weights_visit(COMPONENT, "", singles, VIT_SINGLE_SLOTS, visit, user);
     }
     for (size_t i = 0; i < self->config.layers && status == DIFFCUT_OK; i++) {
         char prefix[NAME_SIZE];
         layer_prefix(self, i, prefix);
-        status = visit_all(needs, VIT_LAYER_SLOTS, prefix, visit, user);
+        status = weights_visit(COMPONENT, prefix, needs, VIT_LAYER_SLOTS, visit, user);
     }
     return status;
 }
@@ -197,21 +186,14 @@ diffcut_status vit_open(backend *target, const checkpoint *source, const vit_con
     return DIFFCUT_OK;
 }
 
-static void drop(const vit *self, backend_weight **weights, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        self->backend->ops->weight_destroy(weights[i]);
-        weights[i] = NULL;
-    }
-}
-
 void vit_close(vit *self) {
     if (self == NULL) {
         return;
     }
     for (size_t i = 0; i < self->config.layers; i++) {
-        drop(self, self->layers[i].weights, VIT_LAYER_SLOTS);
+        weights_destroy(self->backend, self->layers[i].weights, VIT_LAYER_SLOTS);
     }
-    drop(self, self->singles, VIT_SINGLE_SLOTS);
+    weights_destroy(self->backend, self->singles, VIT_SINGLE_SLOTS);
     for (size_t i = 0; i < VIT_TABLES; i++) {
         mem_free(self->tables[i]);
     }
@@ -221,18 +203,6 @@ void vit_close(vit *self) {
 
 void vit_set_precision(vit *self, dtype precision) {
     self->precision = precision;
-}
-
-/* Loads what is not there yet: a call that failed half-way is gone on with by the next. */
-static diffcut_status load(const vit *self, const char *prefix, const weight_need *needs, size_t count,
-                           backend_weight **weights, diffcut_diagnostics *diag) {
-    diffcut_status status = DIFFCUT_OK;
-    for (size_t i = 0; i < count && status == DIFFCUT_OK; i++) {
-        if (needs[i].form != WEIGHT_FORM_ABSENT && weights[i] == NULL) {
-            status = weight_load(self->source, COMPONENT, prefix, &needs[i], self->backend, &weights[i], diag);
-        }
-    }
-    return status;
 }
 
 static diffcut_status load_table(vit *self, size_t index, const weight_need *need, diffcut_diagnostics *diag) {
@@ -263,14 +233,16 @@ diffcut_status vit_prepare(vit *self, diffcut_diagnostics *diag) {
     table_needs(self, tables);
     single_needs(self, singles);
     layer_needs(self, needs);
-    diffcut_status status = load(self, "", singles, VIT_SINGLE_SLOTS, self->singles, diag);
+    diffcut_status status =
+        weights_load(self->source, COMPONENT, "", singles, VIT_SINGLE_SLOTS, self->backend, self->singles, diag);
     for (size_t i = 0; i < VIT_TABLES && status == DIFFCUT_OK; i++) {
         status = load_table(self, i, &tables[i], diag);
     }
     for (size_t i = 0; i < self->config.layers && status == DIFFCUT_OK; i++) {
         char prefix[NAME_SIZE];
         layer_prefix(self, i, prefix);
-        status = load(self, prefix, needs, VIT_LAYER_SLOTS, self->layers[i].weights, diag);
+        status = weights_load(self->source, COMPONENT, prefix, needs, VIT_LAYER_SLOTS, self->backend,
+                              self->layers[i].weights, diag);
     }
     self->prepared = status == DIFFCUT_OK;
     return status;

@@ -344,3 +344,35 @@ const char *weight_totals_type(const weight_totals *totals) {
     }
     return "mixed";
 }
+
+/* ------------------------------------------------------------------------------------------------- modules */
+
+diffcut_status weights_visit(const char *component, const char *prefix, const weight_need *needs, size_t count,
+                             weight_visit_fn visit, void *user) {
+    diffcut_status status = DIFFCUT_OK;
+    for (size_t i = 0; i < count && status == DIFFCUT_OK; i++) {
+        if (needs[i].form != WEIGHT_FORM_ABSENT) {
+            status = visit(user, component, prefix, &needs[i]);
+        }
+    }
+    return status;
+}
+
+diffcut_status weights_load(const checkpoint *source, const char *component, const char *prefix,
+                            const weight_need *needs, size_t count, backend *target, backend_weight **weights,
+                            diffcut_diagnostics *diag) {
+    diffcut_status status = DIFFCUT_OK;
+    for (size_t i = 0; i < count && status == DIFFCUT_OK; i++) {
+        if (needs[i].form != WEIGHT_FORM_ABSENT && weights[i] == NULL) {
+            status = weight_load(source, component, prefix, &needs[i], target, &weights[i], diag);
+        }
+    }
+    return status;
+}
+
+void weights_destroy(backend *target, backend_weight **weights, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        target->ops->weight_destroy(weights[i]);
+        weights[i] = NULL;
+    }
+}

@@ -68,6 +68,19 @@ diffcut_status weight_read(const checkpoint *source, const char *component, cons
 /* After the destruction of one that was used once: gives its tensors' pages back. */
 void weight_release(const checkpoint *source, const char *component, const char *prefix, const weight_need *need);
 
+/* The weights of one module, a slot each; slots of the form ABSENT have none. */
+
+/* Stops at the first status that is not DIFFCUT_OK. */
+diffcut_status weights_visit(const char *component, const char *prefix, const weight_need *needs, size_t count,
+                             weight_visit_fn visit, void *user);
+/* Loads what is not there yet, so that a call that failed half-way is gone on with by the next; what it made belongs
+ * to the caller either way. */
+diffcut_status weights_load(const checkpoint *source, const char *component, const char *prefix,
+                            const weight_need *needs, size_t count, backend *target, backend_weight **weights,
+                            diffcut_diagnostics *diag);
+/* Leaves the slots NULL. */
+void weights_destroy(backend *target, backend_weight **weights, size_t count);
+
 /* "F32", "F16", "BF16" or "mixed". */
 const char *weight_totals_type(const weight_totals *totals);
 

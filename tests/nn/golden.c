@@ -5,6 +5,22 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <unistd.h>
+
+#include "test.h"
+
+int golden_open(const char *folder, safetensors **out) {
+    diffcut_diagnostics diag = {.message = ""};
+    if (access(folder, F_OK) != 0) {
+        printf("%s is not there: skipped\n", folder);
+        return TEST_SKIPPED;
+    }
+    if (safetensors_open(folder, "golden.safetensors", out, &diag) != DIFFCUT_OK) {
+        printf("%s\n", diag.message);
+        return 1;
+    }
+    return 0;
+}
 
 /* The golden tensor as (h, w, c). Maps are stored channels first; sequences and vectors have the same memory. */
 static float *widen(const safetensors_tensor *t, size_t h, size_t w, size_t c) {

@@ -9,6 +9,10 @@
 
 #include <stdbool.h>
 
+/* Opens FOLDER/golden.safetensors: 0, TEST_SKIPPED where the folder is absent, or 1; but for 0 a line says why. The
+ * caller closes it. */
+int golden_open(const char *folder, safetensors **out);
+
 /* max |computed - golden| / rms(golden), as the golden README recommends. data is (h, w, c), or (1, 1, c) for a
  * vector; the golden tensor is (1, c, h, w), (1, tokens, c) or (.., c). False, with a printed line that has the place
  * and both values, when the shapes differ or the error is above the tolerance. *error receives it. */

@@ -15,7 +15,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define TOLERANCE 5e-5
 #define MAX_COMPARED 256
@@ -456,14 +455,9 @@ int main(int argc, char **argv) {
     }
     folder = argv[1];
     vocabulary = argc > 2 ? argv[2] : NULL;
-    if (access(folder, F_OK) != 0) {
-        printf("%s is not there: skipped\n", folder);
-        return TEST_SKIPPED;
-    }
-    diffcut_diagnostics diag = {.message = ""};
-    if (safetensors_open(folder, "golden.safetensors", &golden, &diag) != DIFFCUT_OK) {
-        printf("%s\n", diag.message);
-        return 1;
+    const int lacking = golden_open(folder, &golden);
+    if (lacking != 0) {
+        return lacking;
     }
     /* Only what this golden file holds is tested. */
     const struct CMUnitTest images[] = {

@@ -17,7 +17,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define THREADS 2
 
@@ -279,14 +278,9 @@ int main(int argc, char **argv) {
     folder = argv[1];
     tolerance = strtod(argv[2], NULL);
     precision = argc == 4 ? DIFFCUT_PRECISION_BF16 : DIFFCUT_PRECISION_F32;
-    if (access(folder, F_OK) != 0) {
-        printf("%s is not there: skipped\n", folder);
-        return TEST_SKIPPED;
-    }
-    diffcut_diagnostics diag = {.message = ""};
-    if (safetensors_open(folder, "golden.safetensors", &golden, &diag) != DIFFCUT_OK) {
-        printf("%s\n", diag.message);
-        return 1;
+    const int lacking = golden_open(folder, &golden);
+    if (lacking != 0) {
+        return lacking;
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_module_equals_diffusers_on_every_backend),

@@ -14,7 +14,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PROMPT_2 "a photo of a cat, near 2 dogs!"
 #define TOKENS 77
@@ -197,14 +196,9 @@ int main(int argc, char **argv) {
     }
     folder = argv[1];
     tolerance = strtod(argv[2], NULL);
-    if (access(folder, F_OK) != 0) {
-        printf("%s is not there: skipped\n", folder);
-        return TEST_SKIPPED;
-    }
-    diffcut_diagnostics diag = {.message = ""};
-    if (safetensors_open(folder, "golden.safetensors", &golden, &diag) != DIFFCUT_OK) {
-        printf("%s\n", diag.message);
-        return 1;
+    const int lacking = golden_open(folder, &golden);
+    if (lacking != 0) {
+        return lacking;
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_hidden_state_equals_transformers_on_every_backend),
