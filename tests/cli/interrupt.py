@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Ctrl-C ends a run with status 130 and nothing half-written, wherever it strikes; the bar shows on a terminal only."""
+import functools
 import json
 import os
 import pty
@@ -11,17 +12,15 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import checks  # noqa: E402
+from checks import check  # noqa: E402
+
 DIFFCUT = os.environ["DIFFCUT"]
 SOURCE = os.environ["SOURCE_DIR"]
 HERE = os.path.join(SOURCE, "tests", "cli")
 WAIT = 120  # seconds until a step that should come is given up
-failures = []
-
-
-def check(condition, message):
-    if not condition:
-        failures.append(message)
-        print("FAILED:", message)
+until = functools.partial(checks.until, wait=WAIT)
 
 
 def start(*arguments, **how):
@@ -35,16 +34,6 @@ def start(*arguments, **how):
     how.setdefault("stderr", subprocess.PIPE)
     how.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.Popen([DIFFCUT, *arguments], preexec_fn=reset, **how)
-
-
-def until(condition, what):
-    end = time.monotonic() + WAIT
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    check(False, "never came: " + what)
-    return False
 
 
 def files(folder):
@@ -184,8 +173,7 @@ def main():
         check_deaf_in_background()
         check_bar()
         os.chdir("/")
-    print("%d failed" % len(failures))
-    return 1 if failures else 0
+    return checks.conclude()
 
 
 if __name__ == "__main__":

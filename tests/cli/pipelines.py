@@ -11,6 +11,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from checks import check, conclude  # noqa: E402
+
 DIFFCUT = os.environ["DIFFCUT"]
 SOURCE = os.environ["SOURCE_DIR"]
 GOLDEN = os.path.join(os.environ["SHARED_DIR"], "golden", "models")
@@ -19,16 +22,6 @@ TOLERANCE_EPS = 1e-3  # of the models whose activations are nearly constant
 # In bf16 each operand of a product is off by up to 2^-9 of itself: tests/nn/CMakeLists.txt says what that came to.
 TOLERANCE_BF16 = 0.1
 TOLERANCE_BF16_EPS = 0.02
-failures = []
-checks = 0
-
-
-def check(condition, message):
-    global checks
-    checks += 1
-    if not condition:
-        failures.append(message)
-        print("FAILED:", message)
 
 
 def run(*arguments, **environment):
@@ -229,8 +222,7 @@ def main():
         check_tiny_first_stage()
         check_segments()
         os.chdir(SOURCE)
-    print("%d checks, %d failed" % (checks, len(failures)))
-    return 1 if failures else 0
+    return conclude()
 
 
 sys.exit(main())

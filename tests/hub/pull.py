@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """`diffcut model pull` against a hub on 127.0.0.1 that breaks in every way a network, a disk or a server can."""
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -17,8 +18,11 @@ import tempfile
 import termios
 import time
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [HERE, os.path.dirname(HERE)]
+import checks  # noqa: E402
+from checks import check, failures  # noqa: E402
 from hub import COMMIT, Hub, blob_name  # noqa: E402
 
 DIFFCUT = os.environ["DIFFCUT"]
@@ -26,17 +30,8 @@ SOURCE = os.environ["SOURCE_DIR"]
 WAIT = 60  # seconds until a step that should come is given up
 NAME = "org/tiny"
 FOLDER = "models--org--tiny"
-failures = []
-checks = 0
+until = functools.partial(checks.until, wait=WAIT)
 hub = Hub()
-
-
-def check(condition, message):
-    global checks
-    checks += 1
-    if not condition:
-        failures.append(message)
-        print("FAILED:", message)
 
 
 def noise(size, seed):
@@ -166,16 +161,6 @@ class Case:
         os.makedirs(os.path.join(self.folder, "blobs"))
         with open(os.path.join(self.folder, "blobs", blob_name(data) + ".incomplete"), "wb") as file:
             file.write(content)
-
-
-def until(condition, what):
-    end = time.monotonic() + WAIT
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    check(False, "never came: " + what)
-    return False
 
 
 # ------------------------------------------------------------------------------------------------------ faults
@@ -698,8 +683,7 @@ def main():
             start = time.monotonic()
             test()
             print("%-32s %.1f s" % (name, time.monotonic() - start), flush=True)
-    print("%d checks, %d failed" % (checks, len(failures)))
-    return 1 if failures else 0
+    return checks.conclude()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the server's tests share: a server started for a test, requests by hand and by http.client, checks."""
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -13,38 +14,22 @@ import tempfile
 import time
 import zlib
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import checks  # noqa: E402
+from checks import check, failures  # noqa: E402,F401
+
 DIFFCUT = os.environ["DIFFCUT"]
 SOURCE = os.environ["SOURCE_DIR"]
 WAIT = 240  # seconds until something that should come is given up; sanitizers are slow
-failures = []
-checks = 0
-
-
-def check(condition, message):
-    global checks
-    checks += 1
-    if not condition:
-        failures.append(message)
-        print("FAILED:", message, flush=True)
+until = functools.partial(checks.until, wait=WAIT)
 
 
 def equal(found, expected, what):
     check(found == expected, "%s: %.300r, expected %.300r" % (what, found, expected))
 
 
-def until(condition, what):
-    end = time.monotonic() + WAIT
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    check(False, "never came: " + what)
-    return False
-
-
 def finish():
-    print("%d checks, %d failed" % (checks, len(failures)))
-    sys.exit(1 if failures else 0)
+    sys.exit(checks.conclude())
 
 
 def sample(name):
